@@ -1,0 +1,111 @@
+// Command gradus trains models on less data and in less time: it measures how
+// hard every sample of a corpus is, paces training from easy to hard, routes
+// only some of the tokens through the middle layers, and reports what that saved.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/spf13/cobra"
+)
+
+// Exit codes, as the help of every verb lists them.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitCorrupt     = 3
+	exitMismatch    = 4
+	exitInterrupted = 130
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the program without the process around it, so that tests can call it.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintln(stderr, "gradus:", err)
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.Is(err, fault.Corrupt):
+		return exitCorrupt
+	case errors.Is(err, fault.Mismatch):
+		return exitMismatch
+	case errors.Is(err, fault.Invalid):
+		return exitUsage
+	default:
+		return exitFailed
+	}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gradus",
+		Short: "Train models on less data and in less time",
+		Long: `Gradus measures how hard every sample of a corpus is, paces training from easy
+to hard, routes only some of the tokens through the middle layers, and reports
+what that saved.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 corrupt file, 4 mismatch (wrong
+corpus, recipe or version), 130 interrupted.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fault.Invalidf("%w; see '%s --help'", err, cmd.CommandPath())
+	})
+	root.AddCommand(
+	// One line a verb, in the order of the work.
+	)
+	for _, verb := range root.Commands() {
+		verb.Args = usageArgs(verb.Args)
+	}
+	return root
+}
+
+// usageArgs makes a wrong number of arguments an error of usage.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if check == nil {
+			return nil
+		}
+		if err := check(cmd, args); err != nil {
+			return fault.Invalidf("%w; see '%s --help'", err, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// printJSON writes v as indented JSON and a newline: what --json prints.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
