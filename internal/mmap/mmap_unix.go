@@ -1,0 +1,14 @@
+//go:build linux || darwin || freebsd || netbsd || openbsd
+
+package mmap
+
+import (
+	"os"
+	"syscall"
+)
+
+func load(f *os.File, size int) ([]byte, error) {
+	return syscall.Mmap(int(f.Fd()), 0, size, syscall.PROT_READ, syscall.MAP_SHARED)
+}
+
+func unload(data []byte) error { return syscall.Munmap(data) }
