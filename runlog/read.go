@@ -2,6 +2,7 @@ package runlog
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,7 +71,7 @@ func newScanner(path string, r io.Reader) (*scanner, error) {
 	var version struct {
 		Run *struct{ Version *int }
 	}
-	if err := json.Unmarshal(b, &version); err != nil || version.Run == nil || version.Run.Version == nil {
+	if err := json.NewDecoder(bytes.NewReader(b)).Decode(&version); err != nil || version.Run == nil || version.Run.Version == nil {
 		return nil, s.corrupt(errors.New(`it is not {"run":{"version": ...}}: this is not a run log`))
 	}
 	switch v := *version.Run.Version; {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/gradus-ml/gradus/internal/atomicfile"
 	"github.com/gradus-ml/gradus/internal/fault"
 )
 
@@ -40,7 +41,7 @@ func Create(path string, run Run) (*Writer, error) {
 	if _, err := os.Lstat(path); err == nil {
 		return nil, fmt.Errorf("runlog: %s: %w: go on with --resume, or write to another directory", path, fs.ErrExist)
 	}
-	if err := replace(path, func(w io.Writer) error {
+	if err := atomicfile.Write(path, func(w io.Writer) error {
 		_, err := w.Write(first)
 		return err
 	}); err != nil {
@@ -73,7 +74,7 @@ func Resume(path string, step int64) (*Writer, error) {
 			return nil, err
 		}
 	}
-	if err := replace(path, func(w io.Writer) error {
+	if err := atomicfile.Write(path, func(w io.Writer) error {
 		_, err := io.Copy(w, io.NewSectionReader(f, 0, s.offset))
 		return err
 	}); err != nil {
