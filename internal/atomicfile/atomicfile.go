@@ -82,6 +82,10 @@ func createBeside(path string) (*os.File, error) {
 	}
 }
 
+// Path returns where Commit puts the file: the path given to Create, with
+// symbolic links resolved.
+func (f *File) Path() string { return f.path }
+
 // Write appends p. After an error every later Write and Commit fails too.
 func (f *File) Write(p []byte) (int, error) { return f.buf.Write(p) }
 

@@ -1,0 +1,137 @@
+package corpus
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// DType is how a token is stored: a little-endian integer of 1, 2, 4 or 8 bytes.
+type DType uint8
+
+// The types of a corpus. All can be read; Uint32 and Uint64 cannot be written,
+// because Megatron's table has no code for them.
+const (
+	Uint8 DType = 1 + iota
+	Int8
+	Int16
+	Int32
+	Int64
+	Uint16
+	Uint32
+	Uint64
+)
+
+// kinds says of each type its name, its size in bytes, its code in Megatron's
+// table (0: none) and the largest token it holds. Tokens are never negative and
+// never above the largest int32, whatever the type could hold.
+var kinds = [...]struct {
+	name    string
+	size    int64
+	code    byte
+	largest int32
+}{
+	Uint8:  {"uint8", 1, 1, math.MaxUint8},
+	Int8:   {"int8", 1, 2, math.MaxInt8},
+	Int16:  {"int16", 2, 3, math.MaxInt16},
+	Int32:  {"int32", 4, 4, math.MaxInt32},
+	Int64:  {"int64", 8, 5, math.MaxInt32},
+	Uint16: {"uint16", 2, 8, math.MaxUint16},
+	Uint32: {"uint32", 4, 0, math.MaxInt32},
+	Uint64: {"uint64", 8, 0, math.MaxInt32},
+}
+
+// Fit returns the smallest type that Megatron knows and that holds all tokens
+// of a vocabulary: Uint8 up to 256 entries, Uint16 up to 65,536, then Int32.
+func Fit(vocabulary int) DType {
+	switch {
+	case vocabulary <= 1<<8:
+		return Uint8
+	case vocabulary <= 1<<16:
+		return Uint16
+	default:
+		return Int32
+	}
+}
+
+func (d DType) valid() bool { return d > 0 && int(d) < len(kinds) }
+
+// Size returns the bytes of one token, and 0 for a value that is no type.
+func (d DType) Size() int64 {
+	if !d.valid() {
+		return 0
+	}
+	return kinds[d].size
+}
+
+// String returns NumPy's name of the type, such as "uint16".
+func (d DType) String() string {
+	if !d.valid() {
+		return fmt.Sprintf("DType(%d)", uint8(d))
+	}
+	return kinds[d].name
+}
+
+// widen decodes len(dst) tokens from raw, which holds at least as many. It
+// reports whether all of them are tokens: not negative and within an int32.
+// The loops gather the bits that must not be set and look at them once.
+func (d DType) widen(dst []int32, raw []byte) bool {
+	le := binary.LittleEndian
+	var sign int32
+	var wide uint64
+	switch d {
+	case Uint8:
+		for i := range dst {
+			dst[i] = int32(raw[i])
+		}
+	case Int8:
+		for i := range dst {
+			dst[i] = int32(int8(raw[i]))
+			sign |= dst[i]
+		}
+	case Uint16:
+		for i := range dst {
+			dst[i] = int32(le.Uint16(raw[2*i:]))
+		}
+	case Int16:
+		for i := range dst {
+			dst[i] = int32(int16(le.Uint16(raw[2*i:])))
+			sign |= dst[i]
+		}
+	case Int32, Uint32:
+		for i := range dst {
+			dst[i] = int32(le.Uint32(raw[4*i:]))
+			sign |= dst[i]
+		}
+	case Int64, Uint64:
+		for i := range dst {
+			v := le.Uint64(raw[8*i:])
+			dst[i] = int32(v)
+			wide |= v
+		}
+	}
+	return sign >= 0 && wide <= math.MaxInt32
+}
+
+// narrow appends the stored form of tokens to dst. It returns the position of
+// the first one that the type cannot hold, or -1.
+func (d DType) narrow(dst []byte, tokens []int32) ([]byte, int) {
+	le := binary.LittleEndian
+	size, largest := kinds[d].size, kinds[d].largest
+	for i, t := range tokens {
+		if t < 0 || t > largest {
+			return dst, i
+		}
+		switch size {
+		case 1:
+			dst = append(dst, byte(t))
+		case 2:
+			dst = le.AppendUint16(dst, uint16(t))
+		case 4:
+			dst = le.AppendUint32(dst, uint32(t))
+		case 8:
+			dst = le.AppendUint64(dst, uint64(t))
+		}
+	}
+	return dst, -1
+}
