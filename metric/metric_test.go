@@ -1,0 +1,161 @@
+package metric
+
+import (
+	"errors"
+	"math"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gradus-ml/gradus/corpus"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"pgregory.net/rapid"
+)
+
+// score gathers the statistics of tokens in one run and scores samples.
+func score(t interface{ Fatal(...any) }, m Metric, vocabulary int, tokens []int32, samples ...[]int32) []float64 {
+	source := Source{Meta: corpus.Meta{Vocabulary: vocabulary}, Statistics: map[string]Statistic{}}
+	for _, s := range m.Statistics() {
+		if err := s.Add(tokens); err != nil {
+			t.Fatal(err)
+		}
+		source.Statistics[s.Name()] = s
+	}
+	scorer, err := m.Scorer(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make([]float64, len(samples))
+	for i, sample := range samples {
+		if values[i], err = scorer.Score(Sample{ID: int64(i), Tokens: sample}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return values
+}
+
+// Worked out by hand: of the vocabulary 0..4 the corpus has 0 four times, 1
+// twice and 3 once; 2 and 4 count as one, which makes nine in all.
+func TestRarityByHand(t *testing.T) {
+	tokens := []int32{0, 1, 0, 3, 0, 1, 0}
+	got := score(t, Rarity(), 5, tokens, []int32{0}, []int32{1, 1}, []int32{4}, nil, []int32{0, 3})
+	want := []float64{math.Log(9. / 4), 2 * math.Log(9./2), math.Log(9), 0, math.Log(9./4) + math.Log(9)}
+	for i := range want {
+		if math.Abs(got[i]-want[i]) > 1e-15*want[i] {
+			t.Errorf("sample %d: %v, want %v", i, got[i], want[i])
+		}
+	}
+	// Nothing known of the vocabulary: it ends with the largest token, 3.
+	if got := score(t, Rarity(), 0, tokens, []int32{1})[0]; math.Abs(got-math.Log(8./2)) > 1e-15 {
+		t.Errorf("without a vocabulary: %v, want ln 4", got)
+	}
+}
+
+// naiveRarity follows the definition word for word, with a table over the whole
+// vocabulary.
+func naiveRarity(vocabulary int, tokens, sample []int32) float64 {
+	for _, t := range tokens {
+		vocabulary = max(vocabulary, int(t)+1)
+	}
+	counts := make([]float64, vocabulary)
+	for _, t := range tokens {
+		counts[t]++
+	}
+	sum := 0.0
+	for i := range counts {
+		if counts[i] == 0 {
+			counts[i] = 1
+		}
+		sum += counts[i]
+	}
+	rarity := 0.0
+	for _, t := range sample {
+		rarity -= math.Log(counts[t] / sum)
+	}
+	return rarity
+}
+
+func TestAgainstNaive(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		// Past 2^20 tokens are counted in a map.
+		largest := rapid.SampledFrom([]int32{0, 3, 300, denseTokens + 3}).Draw(t, "largest")
+		tokens := rapid.SliceOf(rapid.Int32Range(max(0, largest-300), largest)).Draw(t, "tokens")
+		vocabulary := rapid.SampledFrom([]int{0, 1, 301, 1000}).Draw(t, "vocabulary")
+		from := rapid.IntRange(0, len(tokens)).Draw(t, "from")
+		sample := tokens[from:rapid.IntRange(from, len(tokens)).Draw(t, "to")]
+
+		want := naiveRarity(vocabulary, tokens, sample)
+		if got := score(t, Rarity(), vocabulary, tokens, sample)[0]; math.Abs(got-want) > 1e-12*want {
+			t.Fatalf("rarity %v, want %v", got, want)
+		}
+		if got := score(t, Length(), vocabulary, tokens, sample)[0]; got != float64(len(sample)) {
+			t.Fatalf("length %v, want %d", got, len(sample))
+		}
+	})
+}
+
+func TestRarityWithoutCounts(t *testing.T) {
+	if _, err := Rarity().Scorer(Source{}); !errors.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
+}
+
+// What every metric has to keep, ours and a stranger's alike.
+func TestConformance(t *testing.T) {
+	name := regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+	seen := map[string]bool{}
+	for _, m := range Builtin() {
+		info := m.Info()
+		if !name.MatchString(info.Name) || seen[info.Name] {
+			t.Errorf("name %q", info.Name)
+		}
+		seen[info.Name] = true
+		if info.Version < 1 || info.Unit == "" || info.Summary == "" || info != m.Info() {
+			t.Errorf("%+v", info)
+		}
+		tokens := []int32{5, 1, 5, 2, 70000}
+		samples := [][]int32{nil, {5}, {1, 2, 70000}, {5, 5, 5, 5}, nil}
+		one, two := score(t, m, 0, tokens, samples...), score(t, m, 0, tokens, samples...)
+		for i, v := range one {
+			if v != two[i] || v-v != 0 {
+				t.Errorf("%s: sample %d: %v, then %v", info.Name, i, v, two[i])
+			}
+			if info.Kind == Whole && (v != math.Trunc(v) || math.Abs(v) > 1<<53) {
+				t.Errorf("%s: %v is no whole value", info.Name, v)
+			}
+		}
+		if one[0] != one[4] {
+			t.Errorf("%s: the value of a sample depends on those before", info.Name)
+		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	m, err := Builtin().Find("rarity")
+	if err != nil || m.Info().Name != "rarity" {
+		t.Errorf("%v, %v", m, err)
+	}
+	for name, say := range map[string]string{
+		"rarty":   `unknown metric "rarty"; did you mean rarity? (known: length, rarity)`,
+		"entropy": `unknown metric "entropy" (known: length, rarity)`,
+		"":        `unknown metric "" (known: length, rarity)`,
+	} {
+		if _, err := Builtin().Find(name); !errors.Is(err, fault.Invalid) || err.Error() != say {
+			t.Errorf("%v, want %s", err, say)
+		}
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"abc", "", 3}, {"", "abc", 3}, {"kitten", "sitting", 3}, {"flaw", "lawn", 2}, {"same", "same", 0}} {
+		if got := distance(c.a, c.b); got != c.want {
+			t.Errorf("%q to %q: %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+	if strings.Contains(strings.Join(Builtin().Names(), " "), "_") {
+		t.Error("names have hyphens, not underscores")
+	}
+}
