@@ -1,0 +1,118 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Table writes the comparison as text for a terminal that is valid Markdown:
+// the headline, one table of what each run needed on each clock, one of the
+// losses, then warnings and the caveat.
+func (c Comparison) Table(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString(c.Headline + "\n\n")
+	for _, f := range c.Findings {
+		b.WriteString("- " + f + "\n")
+	}
+	if len(c.Findings) > 0 {
+		b.WriteString("\n")
+	}
+	needed := "to target"
+	if c.Target != nil {
+		needed = "to loss " + loss(*c.Target)
+	}
+	rows := [][]string{{"clock", "run", needed, "saving", "whole run"}}
+	for _, k := range clocks() {
+		name := k.name
+		for _, r := range c.Runs {
+			rows = append(rows, []string{name, r.Name, r.reached(k), r.saved(k), k.format(k.of(r.Total))})
+			name = ""
+		}
+	}
+	writeTable(&b, rows, 2)
+	b.WriteString("\n")
+	rows = [][]string{{"run", "final loss", "best loss", "evaluations", "steps", "seed"}}
+	for _, r := range c.Runs {
+		rows = append(rows, []string{
+			r.Name, lossOrNone(r.Final), lossOrNone(r.Best), whole(float64(r.Evaluated)),
+			whole(float64(r.Last)), fmt.Sprint(r.Log.Seed),
+		})
+	}
+	writeTable(&b, rows, 1)
+	for _, warning := range c.Warnings {
+		b.WriteString("\nWarning: " + warning + "\n")
+	}
+	if c.Caveat != "" {
+		b.WriteString("\n" + c.Caveat + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// reached says what a run had consumed when it reached the target.
+func (r Run) reached(k clock) string {
+	switch {
+	case r.Reached == nil:
+		return "not reached"
+	case r.Bound:
+		return "<= " + k.format(k.of(*r.Reached))
+	default:
+		return k.format(k.of(*r.Reached))
+	}
+}
+
+// saved says what a run saved, as a factor and in per cent; "" where there is
+// nothing to say.
+func (r Run) saved(k clock) string {
+	if r.Saving == nil || k.of(r.Saving.Factor) == 0 {
+		return ""
+	}
+	factor, less := k.of(r.Saving.Factor), k.of(r.Saving.Less)
+	if less < 0 {
+		return fmt.Sprintf("%.2fx, %.0f %% more", factor, -less)
+	}
+	return fmt.Sprintf("%.2fx, %.0f %% less", factor, less)
+}
+
+func lossOrNone(l *float64) string {
+	if l == nil {
+		return "none"
+	}
+	return loss(*l)
+}
+
+// writeTable writes rows as a Markdown table, the first row its head. The first
+// left columns are aligned left, the others right.
+func writeTable(b *strings.Builder, rows [][]string, left int) {
+	width := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i := range row {
+			row[i] = strings.ReplaceAll(row[i], "|", `\|`)
+			width[i] = max(width[i], utf8.RuneCountInString(row[i]))
+		}
+	}
+	for n, row := range rows {
+		for i, cell := range row {
+			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
+			if i < left {
+				b.WriteString("| " + cell + pad + " ")
+			} else {
+				b.WriteString("| " + pad + cell + " ")
+			}
+		}
+		b.WriteString("|\n")
+		if n > 0 {
+			continue
+		}
+		for i, w := range width {
+			if i < left {
+				b.WriteString("|-" + strings.Repeat("-", w) + "-")
+			} else {
+				b.WriteString("|-" + strings.Repeat("-", w) + ":")
+			}
+		}
+		b.WriteString("|\n")
+	}
+}

@@ -1,0 +1,226 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/gradus-ml/gradus/runlog"
+)
+
+// Names gives every run a name of its own: the one in its log, else the
+// fallback of the same place; the second of a name becomes "name (2)".
+func Names(runs []*runlog.Log, fallback []string) []string {
+	names := make([]string, 0, len(runs))
+	for i, log := range runs {
+		base := printable(log.Run.Name)
+		if base == "" && i < len(fallback) {
+			base = printable(fallback[i])
+		}
+		if base == "" {
+			base = "run"
+		}
+		name := base
+		for n := 2; slices.Contains(names, name); n++ {
+			name = fmt.Sprintf("%s (%d)", base, n)
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// describe fills in the sentences of c. They say what was measured, and never
+// more: a run that lost is told in the same words as one that won.
+func (c *Comparison) describe() {
+	others := c.Runs[1:]
+	c.warn()
+	c.Caveat = c.caveat()
+	if c.Target == nil {
+		c.Headline = fmt.Sprintf("%s has no finite final held-out loss, so nothing can be measured against it.", c.Baseline)
+		return
+	}
+	var reached int
+	var findings []string
+	for _, r := range others {
+		if r.Reached != nil {
+			reached++
+		}
+		findings = append(findings, c.finding(r))
+	}
+	switch {
+	case len(others) == 0:
+		c.Headline = fmt.Sprintf("%s ended at a held-out loss of %s nats a token; there is no other run to compare.", c.Baseline, loss(*c.Target))
+	case len(others) == 1:
+		c.Headline = findings[0]
+	case reached == 0:
+		c.Headline = fmt.Sprintf("None of %d runs reached %s.", len(others), c.goal())
+	default:
+		c.Headline = fmt.Sprintf("%d of %d runs reached %s.", reached, len(others), c.goal())
+	}
+	if len(others) > 1 {
+		c.Findings = findings
+	}
+}
+
+// goal names the target.
+func (c *Comparison) goal() string {
+	return fmt.Sprintf("%s final held-out loss (%s)", c.baselines(), loss(*c.Target))
+}
+
+// baselines is the genitive of the baseline's name.
+func (c *Comparison) baselines() string {
+	if c.Baseline == "baseline" {
+		return "the baseline's"
+	}
+	return c.Baseline + "'s"
+}
+
+// finding says in one sentence what became of a run.
+func (c *Comparison) finding(r Run) string {
+	switch {
+	case r.Evaluated == 0:
+		return fmt.Sprintf("%s was never evaluated on held-out data, so it cannot be compared.", r.Name)
+	case r.Reached == nil && r.Best == nil:
+		return fmt.Sprintf("%s did not reach %s: none of its evaluations is finite.", r.Name, c.goal())
+	case r.Reached == nil:
+		return fmt.Sprintf("%s did not reach %s: its best was %s, after %s layer-tokens in all.",
+			r.Name, c.goal(), loss(*r.Best), clocks()[0].format(r.Total.LayerTokens))
+	}
+	var parts []string
+	for _, p := range []struct {
+		factor, less float64
+		noun         string
+	}{
+		{r.Saving.Factor.LayerTokens, r.Saving.Less.LayerTokens, "layer-tokens"},
+		{r.Saving.Factor.Tokens, r.Saving.Less.Tokens, "tokens"},
+		{r.Saving.Factor.Seconds, r.Saving.Less.Seconds, "time"},
+	} {
+		if p.factor != 0 {
+			parts = append(parts, share(p.less, p.noun))
+		}
+	}
+	if len(parts) == 0 {
+		return fmt.Sprintf("%s reached %s.", r.Name, c.goal())
+	}
+	return fmt.Sprintf("%s reached %s with %s.", r.Name, c.goal(), list(parts))
+}
+
+// share says how much less (or more) of something was needed.
+func share(less float64, noun string) string {
+	percent := math.Round(math.Abs(less))
+	switch {
+	case percent == 0 && noun == "time":
+		return "the same time"
+	case percent == 0:
+		return "as many " + noun
+	case less < 0:
+		return fmt.Sprintf("%.0f %% more %s", percent, noun)
+	case noun == "time":
+		return fmt.Sprintf("%.0f %% less %s", percent, noun)
+	default:
+		return fmt.Sprintf("%.0f %% fewer %s", percent, noun)
+	}
+}
+
+// warn lists why the runs may not be comparable, what makes the comparison
+// void first.
+func (c *Comparison) warn() {
+	add := func(format string, args ...any) { c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...)) }
+	if s, differ := c.each(func(r Run) string { return brief(r.Log.Corpus) }); differ {
+		add("Not comparable: the runs were trained on different corpora (%s).", s)
+	}
+	if s, differ := c.each(func(r Run) string { return whole(float64(r.Log.Parameters)) }); differ {
+		add("Not comparable: the models differ in size (parameters: %s).", s)
+	}
+	if s, differ := c.each(func(r Run) string { return r.Log.Backend }); differ {
+		add("Times are not comparable: the backends differ (%s).", s)
+	}
+	for _, r := range c.Runs {
+		if r.Diverged > 0 {
+			add("%s diverged: its training loss is not finite at step %s.", r.Name, whole(float64(r.Diverged)))
+		}
+		if r.Last < r.Log.Steps {
+			add("%s is unfinished: its log ends at step %s of %s planned, before its learning rate has decayed.",
+				r.Name, whole(float64(r.Last)), whole(float64(r.Log.Steps)))
+		}
+		if r.Torn {
+			add("The log of %s ends in half a line: the run was killed, or is still going on.", r.Name)
+		}
+	}
+}
+
+// each lists a property of every run; differ tells whether it is not the same
+// for all.
+func (c *Comparison) each(property func(Run) string) (s string, differ bool) {
+	var parts []string
+	for _, r := range c.Runs {
+		p := printable(property(r))
+		differ = differ || property(r) != property(c.Runs[0])
+		if p == "" {
+			p = "unknown"
+		}
+		parts = append(parts, r.Name+": "+p)
+	}
+	return strings.Join(parts, ", "), differ
+}
+
+// caveat says what the seeds allow to conclude.
+func (c *Comparison) caveat() string {
+	if len(c.Runs) == 1 {
+		return ""
+	}
+	base := c.Runs[0]
+	var finals []float64
+	for _, r := range c.Runs {
+		if r.Log.Recipe == base.Log.Recipe && base.Log.Recipe != "" && r.Final != nil {
+			finals = append(finals, *r.Final)
+		}
+	}
+	if len(finals) > 1 {
+		low, high := slices.Min(finals), slices.Max(finals)
+		return fmt.Sprintf("%d runs of the baseline's recipe end between %s and %s: differences of that size are noise, and so are savings that rest on them.",
+			len(finals), loss(low), loss(high))
+	}
+	if s, differ := c.each(func(r Run) string { return fmt.Sprint(r.Log.Seed) }); differ {
+		return "One run a recipe, each with its own seed (" + s + "): differences below the noise between seeds mean nothing, and these runs do not tell how large that is."
+	}
+	return "One seed: differences below the noise between seeds mean nothing, and these runs do not tell how large that is."
+}
+
+// loss writes a loss with three digits after the point; differences between
+// seeds of the same recipe show in the third.
+func loss(v float64) string { return fmt.Sprintf("%.3f", v) }
+
+// brief cuts a hash to what tells it apart at a glance.
+func brief(hash string) string {
+	if r := []rune(hash); len(r) > 12 {
+		return string(r[:12])
+	}
+	return hash
+}
+
+// printable keeps what a terminal shows and does not obey: a log may come from
+// anywhere.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, s)
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// list joins parts as prose does.
+func list(parts []string) string {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	last := len(parts) - 1
+	return strings.Join(parts[:last], ", ") + " and " + parts[last]
+}
