@@ -1,0 +1,149 @@
+package model
+
+import (
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// A Batch is what one pass over the model reads.
+type Batch struct {
+	Inputs *Node // int32 [b, s]: token ids
+	Labels *Node // int32 [b, s]: the next token's id; negative where nothing is predicted
+	Kept   *Node // int32 [len(Routed), b, k]: ascending positions; nil: every layer sees every token
+}
+
+// Loss builds the graph of the summed cross-entropy of a batch in nats, a
+// scalar. weights are the values of Params, in that order. It panics on shapes
+// that do not fit, as graph functions of GoMLX do.
+func (c Config) Loss(weights []*Node, batch Batch) *Node {
+	loss, _ := c.pass(weights, batch)
+	return loss
+}
+
+// Gradients builds the graph of Loss and of its gradient with respect to each
+// weight, scaled by the scalar scale (1 over the number of labels makes them the
+// gradient of the mean loss).
+func (c Config) Gradients(weights []*Node, batch Batch, scale *Node) (loss *Node, gradients []*Node) {
+	loss, pull := c.pass(weights, batch)
+	return loss, pull(scale)
+}
+
+// pass runs the model forward and returns the pullback of its loss.
+func (c Config) pass(weights []*Node, batch Batch) (loss *Node, pull func(scale *Node) []*Node) {
+	b, s := batch.Inputs.Shape().Dimensions[0], batch.Inputs.Shape().Dimensions[1]
+	tokens, positions := weights[0], weights[1]
+	x, pullEmbed := embed(batch.Inputs, tokens, positions)
+
+	pulls := make([]func(dy *Node) (*Node, []*Node), c.Layers)
+	routed := 0 // how many routed layers came before
+	for l := range c.Layers {
+		w := weights[2+perLayer*l : 2+perLayer*(l+1)]
+		if batch.Kept != nil && routed < len(c.Routed) && c.Routed[routed] == l {
+			kept := Slice(batch.Kept, AxisElem(routed))
+			x, pulls[l] = routedBlock(x, w, kept, b, s, c.Heads)
+			routed++
+			continue
+		}
+		x, pulls[l] = fullBlock(x, w, b, s, c.Heads)
+	}
+
+	last := 2 + perLayer*c.Layers
+	normed, pullNorm := layerNorm(x, weights[last], weights[last+1])
+	head := tokens
+	if c.Untied {
+		head = weights[last+2]
+	}
+	logits := matmul(normed, transpose(head))
+	loss, pullLoss := crossEntropy(logits, Reshape(batch.Labels, b*s))
+
+	return loss, func(scale *Node) []*Node {
+		gradients := make([]*Node, len(weights))
+		dlogits := pullLoss(scale)
+		dhead := weightGradient(dlogits, normed)
+		dx, dscale, dshift := pullNorm(matmul(dlogits, head))
+		gradients[last], gradients[last+1] = dscale, dshift
+		for l := c.Layers - 1; l >= 0; l-- {
+			var dw []*Node
+			dx, dw = pulls[l](dx)
+			copy(gradients[2+perLayer*l:], dw)
+		}
+		gradients[0], gradients[1] = pullEmbed(dx)
+		if c.Untied {
+			gradients[last+2] = dhead
+		} else {
+			gradients[0] = Add(gradients[0], dhead)
+		}
+		return gradients
+	}
+}
+
+// embed returns the tokens' embeddings plus those of their positions, [n, d].
+func embed(inputs, tokens, positions *Node) (x *Node, pull func(dx *Node) (dtokens, dpositions *Node)) {
+	g := inputs.Graph()
+	b, s := inputs.Shape().Dimensions[0], inputs.Shape().Dimensions[1]
+	context, d := positions.Shape().Dimensions[0], positions.Shape().Dimensions[1]
+	id := Reshape(inputs, b*s, 1)
+	place := Slice(positions, AxisRange(0, s))
+	x = Reshape(Add(Reshape(Gather(tokens, id), b, s, d), ExpandLeftToRank(place, 3)), b*s, d)
+	return x, func(dx *Node) (dtokens, dpositions *Node) {
+		dtokens = Scatter(id, dx, tokens.Shape(), false, false)
+		dplace := Reshape(columnSums(Reshape(dx, b, s*d)), s, d)
+		if s < context {
+			rest := Zeros(g, shapes.Make(dx.DType(), context-s, d))
+			dplace = Concatenate([]*Node{dplace, rest}, 0)
+		}
+		return dtokens, dplace
+	}
+}
+
+// fullBlock runs a block on every token of x [n, d].
+func fullBlock(x *Node, w []*Node, b, s, heads int) (y *Node, pull func(dy *Node) (*Node, []*Node)) {
+	delta, pullDelta := block(x, w, b, s, heads)
+	return Add(x, delta), func(dy *Node) (*Node, []*Node) {
+		dx, dw := pullDelta(dy)
+		return Add(dy, dx), dw
+	}
+}
+
+// routedBlock runs a block on the kept tokens only, kept [1, b, k]. What the
+// block adds to the residual stream is added at their places; the others pass
+// through unchanged, and so do their gradients (random-LTD, arXiv 2211.11586,
+// section 3.1).
+func routedBlock(x *Node, w []*Node, kept *Node, b, s, heads int) (y *Node, pull func(dy *Node) (*Node, []*Node)) {
+	g := x.Graph()
+	k := kept.Shape().Dimensions[2]
+	firsts := MulScalar(Iota(g, shapes.Make(dtypes.Int32, b, k), 0), s)
+	at := Reshape(Add(Reshape(kept, b, k), firsts), b*k, 1) // places in x
+	part := Gather(x, at)
+	delta, pullDelta := block(part, w, b, k, heads)
+	return ScatterSum(x, at, delta, true, true), func(dy *Node) (*Node, []*Node) {
+		dpart, dw := pullDelta(Gather(dy, at))
+		return ScatterSum(dy, at, dpart, true, true), dw
+	}
+}
+
+// block is one pre-norm transformer block over x [n, d], n = b*s. It returns
+// what the block adds to the residual stream: attention, then the MLP.
+func block(x *Node, w []*Node, b, s, heads int) (delta *Node, pull func(ddelta *Node) (dx *Node, dw []*Node)) {
+	n1, pullNorm1 := layerNorm(x, w[0], w[1])
+	qkv, pullQKV := dense(n1, w[2], w[3])
+	mixed, pullAttention := attention(qkv, b, s, heads)
+	first, pullOut := dense(mixed, w[4], w[5])
+	middle := Add(x, first)
+	n2, pullNorm2 := layerNorm(middle, w[6], w[7])
+	up, pullUp := dense(n2, w[8], w[9])
+	active, pullActive := gelu(up)
+	second, pullDown := dense(active, w[10], w[11])
+	return Add(first, second), func(ddelta *Node) (*Node, []*Node) {
+		dw := make([]*Node, perLayer)
+		var dactive, dn2, dmiddle, dmixed, dn1, dx *Node
+		dactive, dw[10], dw[11] = pullDown(ddelta)
+		dn2, dw[8], dw[9] = pullUp(pullActive(dactive))
+		dmiddle, dw[6], dw[7] = pullNorm2(dn2)
+		dmixed, dw[4], dw[5] = pullOut(Add(ddelta, dmiddle))
+		dn1, dw[2], dw[3] = pullQKV(pullAttention(dmixed))
+		dx, dw[0], dw[1] = pullNorm1(dn1)
+		return Add(dmiddle, dx), dw
+	}
+}
