@@ -1,0 +1,426 @@
+package index
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/gradus-ml/gradus/corpus"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/internal/npy"
+	"pgregory.net/rapid"
+)
+
+// testing.T and rapid.T alike.
+type fataler interface {
+	Helper()
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
+// documents makes the samples of a corpus of n one-token documents.
+func documents(t fataler, n int) *corpus.Samples {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "index")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir) // the maps stay
+	w, err := corpus.Create(filepath.Join(dir, "c"), corpus.Fit(257))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	for i := range n {
+		if err := w.Append([]int32{int32(i % 257)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Commit(corpus.Meta{Tokenizer: "bytes", Vocabulary: 257, EndOfDocument: 256}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := corpus.Open(filepath.Join(dir, "c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Samples(corpus.Cut{Documents: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// column is what build writes.
+type column struct {
+	name   string
+	whole  bool
+	values []float64
+}
+
+func build(dir string, s *corpus.Samples, force bool, workers int, columns ...column) error {
+	w, err := Create(dir, s, force)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	for _, c := range columns {
+		cw, err := w.Column(c.name, 1, "things", c.whole)
+		if err != nil {
+			return err
+		}
+		half := len(c.values) / 2
+		if err := errors.Join(cw.Append(c.values[:half]), cw.Append(c.values[half:])); err != nil {
+			return err
+		}
+		if err := cw.Close(context.Background(), workers); err != nil {
+			return err
+		}
+	}
+	return w.Commit()
+}
+
+func mustBuild(t fataler, dir string, s *corpus.Samples, workers int, columns ...column) {
+	t.Helper()
+	if err := build(dir, s, true, workers, columns...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func open(t fataler, dir string) *Index {
+	t.Helper()
+	x, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// prove opens an index, reads all of it and checks it.
+func prove(dir string) error {
+	x, err := Open(dir)
+	if err != nil {
+		return err
+	}
+	defer x.Close()
+	for _, name := range x.Metrics() {
+		c, err := x.Column(name)
+		if err != nil {
+			return err
+		}
+		for rank := range c.Len() {
+			c.Value(c.At(rank))
+		}
+	}
+	return x.Check(context.Background())
+}
+
+// little encodes values as a little-endian array holds them.
+func little(values ...any) string {
+	var b []byte
+	for _, v := range values {
+		b, _ = binary.Append(b, binary.LittleEndian, v)
+	}
+	return string(b)
+}
+
+const goldenHead = `{
+  "version": 1,
+  "corpus": {
+    "prefix": "a/corpus",
+    "fingerprint": "sha256:0123456789012345678901234567890123456789012345678901234567890123",
+    "documents": 3,
+    "tokens": 3,
+    "tokenizer": "bytes",
+    "vocabulary": 257
+  },
+  "cut": {
+    "documents": true
+  },
+  "samples": 3,
+  "metrics": [
+    {
+      "name": "length",
+      "version": 2,
+      "unit": "tokens",
+      "dtype": "<i8",
+      "values": {
+        "name": "values/length.npy",
+        "bytes": 152,
+        "sha256": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+      },
+      "order": {
+        "name": "order/length.npy",
+        "bytes": 140,
+        "sha256": "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+      },
+      "min": 7,
+      "max": 7,
+      "mean": 7,
+      "quantiles": [
+`
+
+// The manifest, byte for byte but for the digits of its checksum.
+func TestManifestGolden(t *testing.T) {
+	m := Manifest{
+		Version: 1,
+		Corpus:  Corpus{"a/corpus", "sha256:0123456789012345678901234567890123456789012345678901234567890123", 3, 3, "bytes", 257},
+		Cut:     corpus.Cut{Documents: true},
+		Samples: 3,
+		Metrics: []Metric{{
+			Name: "length", Version: 2, Unit: "tokens", DType: "<i8",
+			Values: File{"values/length.npy", 152, strings.Repeat("a", 64)},
+			Order:  File{"order/length.npy", 140, strings.Repeat("b", 64)},
+			Min:    7, Max: 7, Mean: 7,
+			Quantiles: slices.Repeat([]float64{7}, 101),
+		}},
+	}
+	got, err := m.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := goldenHead + strings.Repeat("        7,\n", 100) + "        7\n      ]\n    }\n  ],\n" +
+		`  "checksum": "sha256:d7b1e25a98a4cee71edf79cddcf3bc4f64bb513ea01a6fdb6d35a1996948435a"` + "\n}\n"
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+	back, err := parseManifest("manifest.json", got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(m, back); diff != "" {
+		t.Error(diff)
+	}
+	var plain map[string]any // any reader of JSON takes it, checksum and all
+	if err := json.Unmarshal(got, &plain); err != nil || plain["checksum"] == nil {
+		t.Error(err)
+	}
+}
+
+// The arrays of a small index, byte for byte.
+func TestArraysGolden(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "x")
+	mustBuild(t, dir, documents(t, 4), 1,
+		column{"length", true, []float64{3, 1, 3, -2}},
+		column{"rarity", false, []float64{0.5, math.Copysign(0, -1), -1, 0}})
+	head := func(descr string) string {
+		dict := "{'descr': '" + descr + "', 'fortran_order': False, 'shape': (4,), }"
+		return "\x93NUMPY\x01\x00\x76\x00" + dict + strings.Repeat(" ", 117-len(dict)) + "\n"
+	}
+	for name, want := range map[string]string{
+		"values/length.npy": head("<i8") + little(int64(3), int64(1), int64(3), int64(-2)),
+		"order/length.npy":  head("<u4") + little(uint32(3), uint32(1), uint32(0), uint32(2)),
+		"values/rarity.npy": head("<f8") + little(0.5, 0.0, -1.0, 0.0),
+		"order/rarity.npy":  head("<u4") + little(uint32(2), uint32(1), uint32(3), uint32(0)),
+	} {
+		got, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, want)
+		}
+	}
+	x := open(t, dir)
+	defer x.Close()
+	if diff := cmp.Diff([]string{"length", "rarity"}, x.Metrics()); diff != "" {
+		t.Error(diff)
+	}
+	m := x.Manifest().Metrics[1]
+	if m.Min != -1 || m.Max != 0.5 || m.Mean != -0.125 || m.Quantiles[50] != 0 || m.Quantiles[76] != 0.5 {
+		t.Errorf("%+v", m)
+	}
+}
+
+// An index holds what was appended, in the order of a plain sort, whatever the
+// number of workers; Values, At and Quantile agree with it.
+func TestAgainstNaive(t *testing.T) {
+	samples := map[int]*corpus.Samples{}
+	for _, n := range []int{1, 2, 99, 100, 101, 5000} {
+		samples[n] = documents(t, n)
+	}
+	dir := filepath.Join(t.TempDir(), "x")
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.SampledFrom([]int{1, 2, 99, 100, 101, 5000}).Draw(t, "samples")
+		few := rapid.SliceOfNDistinct(rapid.Float64Range(-1e9, 1e9), 1, 20, rapid.ID).Draw(t, "few")
+		seed := rapid.Uint64().Draw(t, "seed")
+		values := make([]float64, n)
+		for i := range values {
+			seed = seed*6364136223846793005 + 1442695040888963407 // Knuth's MMIX
+			values[i] = few[seed>>33%uint64(len(few))]
+		}
+		whole := make([]float64, n)
+		for i, v := range values {
+			whole[i] = math.Round(v)
+		}
+		mustBuild(t, dir, samples[n], rapid.IntRange(1, 7).Draw(t, "workers"),
+			column{"real", false, slices.Clone(values)}, column{"whole", true, slices.Clone(whole)})
+		if err := prove(dir); err != nil {
+			t.Fatal(err)
+		}
+		x := open(t, dir)
+		defer x.Close()
+		for name, values := range map[string][]float64{"real": values, "whole": whole} {
+			c, err := x.Column(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			order := make([]int64, n)
+			for i := range order {
+				order[i] = int64(i)
+			}
+			slices.SortStableFunc(order, func(a, b int64) int {
+				switch {
+				case values[a] < values[b]:
+					return -1
+				case values[a] > values[b]:
+					return 1
+				}
+				return 0
+			})
+			for rank, id := range order {
+				if c.At(int64(rank)) != id || c.Value(id) != values[id] {
+					t.Fatalf("%s: rank %d: sample %d, want %d", name, rank, c.At(int64(rank)), id)
+				}
+			}
+			start := rapid.IntRange(0, n).Draw(t, "start")
+			bulk := make([]float64, n-start)
+			c.Values(bulk, int64(start))
+			if !slices.Equal(bulk, values[start:]) {
+				t.Fatalf("%s: values from %d differ", name, start)
+			}
+			// By the definition: the smallest value that at least percent of the
+			// samples do not exceed.
+			percent := float64(rapid.IntRange(0, 100).Draw(t, "percent"))
+			rank := 0
+			for float64(rank+1)*100 < percent*float64(n) {
+				rank++
+			}
+			if got := c.Quantile(percent); got != values[order[rank]] {
+				t.Fatalf("%s: quantile %v is %v, want %v", name, percent, got, values[order[rank]])
+			}
+		}
+	})
+}
+
+func TestRank(t *testing.T) {
+	for _, c := range []struct {
+		percent float64
+		n, want int64
+	}{
+		{0, 100, 0}, {1, 100, 0}, {7, 100, 6}, {7.01, 100, 7}, {50, 3, 1}, {100, 100, 99}, {1, 1, 0},
+		{-5, 10, 0}, {500, 10, 9}, {math.NaN(), 10, 0}, {math.Inf(1), 10, 9}, {math.Inf(-1), 10, 0},
+		{100, 1 << 40, 1<<40 - 1}, {25, 1 << 40, 1<<38 - 1},
+	} {
+		if got := rankOf(c.percent, c.n); got != c.want {
+			t.Errorf("%v%% of %d: rank %d, want %d", c.percent, c.n, got, c.want)
+		}
+	}
+}
+
+// 64-bit ids take the same way as 32-bit ones, and only need more samples than
+// a test has.
+func TestSortedIDsWide(t *testing.T) {
+	values := make([]float64, 10_000)
+	for i := range values {
+		values[i] = math.Sin(float64(i)) * float64(i%7)
+	}
+	var b bytes.Buffer
+	w, err := npy.NewWriter(&b, npy.Float64, int64(len(values)))
+	if err == nil {
+		err = w.Floats(values)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := npy.Parse("values", b.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	narrow, err1 := sortedIDs[uint32](context.Background(), a, 1)
+	wide, err2 := sortedIDs[uint64](context.Background(), a, 3)
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	for i, id := range wide {
+		if id != uint64(narrow[i]) {
+			t.Fatalf("rank %d: %d and %d", i, id, narrow[i])
+		}
+	}
+	if orderType(1<<32) != npy.Uint32 || orderType(1<<32+1) != npy.Uint64 {
+		t.Error("the largest id of 2^32 samples is 2^32-1, and no more fits")
+	}
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := sortedIDs[uint32](cancelled, a, 1); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestColumnUnknown(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "x")
+	mustBuild(t, dir, documents(t, 2), 1, column{"length", true, []float64{1, 2}})
+	x := open(t, dir)
+	defer x.Close()
+	if _, err := x.Column("rarity"); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "it has: length") {
+		t.Error(err)
+	}
+}
+
+func TestMatches(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "x")
+	s := documents(t, 9)
+	mustBuild(t, dir, s, 1, column{"length", true, make([]float64, 9)})
+	x := open(t, dir)
+	defer x.Close()
+	if err := x.Matches(s); err != nil {
+		t.Error(err)
+	}
+	windows, err := s.Corpus().Samples(corpus.Cut{Window: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Matches(windows); !errors.Is(err, fault.Mismatch) || !strings.Contains(err.Error(), "documents, not as window 2") {
+		t.Error(err)
+	}
+	if err := x.Matches(documents(t, 10)); !errors.Is(err, fault.Mismatch) || !strings.Contains(err.Error(), "9 samples") {
+		t.Error(err)
+	}
+	x.manifest.Corpus.Fingerprint = "sha256:" + strings.Repeat("0", 64)
+	if err := x.Matches(s); !errors.Is(err, fault.Mismatch) || !strings.Contains(err.Error(), "fingerprint") {
+		t.Error(err)
+	}
+}
+
+// What we write NumPy maps, aligned and of the right types.
+func TestNumPy(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("python3 is not installed")
+	}
+	if exec.Command(python, "-c", "import numpy").Run() != nil {
+		t.Skip("python3 has no numpy")
+	}
+	dir := filepath.Join(t.TempDir(), "x")
+	mustBuild(t, dir, documents(t, 3), 1,
+		column{"length", true, []float64{3, 1, 2}}, column{"rarity", false, []float64{0.5, 0.25, 0.75}})
+	script := exec.Command(python, "-c", `
+import numpy as np
+load = lambda name: np.load(name, mmap_mode="r")
+for name, dtype, want in [
+    ("values/length.npy", "<i8", [3, 1, 2]), ("order/length.npy", "<u4", [1, 2, 0]),
+    ("values/rarity.npy", "<f8", [0.5, 0.25, 0.75]), ("order/rarity.npy", "<u4", [1, 0, 2])]:
+    a = load(name)
+    assert a.dtype == np.dtype(dtype) and a.flags.aligned and a.tolist() == want, (name, a)
+`)
+	script.Dir = dir
+	if out, err := script.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

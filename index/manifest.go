@@ -1,0 +1,249 @@
+package index
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/gradus-ml/gradus/corpus"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/internal/npy"
+)
+
+// Names within the directory.
+const (
+	manifestName = "manifest.json"
+	valuesName   = "values"
+	orderName    = "order"
+)
+
+// manifestVersion is 1 since the first release.
+const manifestVersion = 1
+
+// manifestLimit is far above the 8 KiB a metric takes.
+const manifestLimit = 16 << 20
+
+// Manifest is manifest.json: one JSON object of the fields below. Its last
+// field, "checksum", stands on the last line but one and is the SHA-256 of all
+// bytes of the file before the comma that precedes it; so no byte of the file
+// can change unnoticed.
+type Manifest struct {
+	Version int        `json:"version"` // of the format: 1
+	Corpus  Corpus     `json:"corpus"`
+	Cut     corpus.Cut `json:"cut"`     // what a sample is
+	Samples int64      `json:"samples"` // how many there are, at least 1
+	Metrics []Metric   `json:"metrics"` // in the order they were asked for
+}
+
+// Corpus says what an index was made of.
+type Corpus struct {
+	Prefix      string `json:"prefix"` // as it was given; the corpus may have moved since
+	Fingerprint string `json:"fingerprint"`
+	Documents   int64  `json:"documents"`
+	Tokens      int64  `json:"tokens"`
+	Tokenizer   string `json:"tokenizer,omitempty"`
+	Vocabulary  int    `json:"vocabulary,omitempty"` // 0: unknown
+}
+
+// Metric says what a column holds.
+type Metric struct {
+	Name    string  `json:"name"`
+	Version int     `json:"version"`
+	Unit    string  `json:"unit"`
+	DType   string  `json:"dtype"` // of the values: "<i8" or "<f8"
+	Values  File    `json:"values"`
+	Order   File    `json:"order"`
+	Min     float64 `json:"min"`
+	Max     float64 `json:"max"`
+	Mean    float64 `json:"mean"` // summed in sample order
+	// Quantiles are the values at 0, 1, ..., 100 percent of the samples in
+	// order, by nearest rank; see Column.Quantile.
+	Quantiles []float64 `json:"quantiles"`
+}
+
+// File is a file of the index.
+type File struct {
+	Name   string `json:"name"` // relative to the directory, with slashes
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"` // 64 hex digits
+}
+
+// The last lines of the file around the digits of the checksum.
+const (
+	sealHead = ",\n  \"checksum\": \"sha256:"
+	sealTail = "\"\n}\n"
+	sealLen  = len(sealHead) + 2*sha256.Size + len(sealTail)
+)
+
+// encode returns the file.
+func (m Manifest) encode() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(m); err != nil {
+		return nil, err
+	}
+	body := bytes.TrimSuffix(b.Bytes(), []byte("\n}\n"))
+	sum := sha256.Sum256(body)
+	return fmt.Appendf(body, "%s%x%s", sealHead, sum, sealTail), nil
+}
+
+func readManifest(dir string) (Manifest, error) {
+	name := filepath.Join(dir, manifestName)
+	f, err := os.Open(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && Is(dir):
+		return Manifest{}, fault.Corruptf("%s: the index has no %s: its analysis did not finish; analyze the corpus again", dir, manifestName)
+	case errors.Is(err, fs.ErrNotExist):
+		return Manifest{}, fmt.Errorf("no index at %s: %w; 'gradus analyze' makes one", dir, err)
+	case err != nil:
+		return Manifest{}, fmt.Errorf("open index: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, manifestLimit+1))
+	if err != nil {
+		return Manifest{}, fmt.Errorf("open index: %w", err)
+	}
+	return parseManifest(name, data)
+}
+
+// parseManifest checks a file and everything in it that can be checked without
+// the arrays.
+func parseManifest(name string, data []byte) (Manifest, error) {
+	body, err := unseal(data)
+	if err != nil {
+		return Manifest{}, fault.Corruptf("%s: %w; analyze the corpus again", name, err)
+	}
+	object := append(bytes.Clone(body), "\n}"...)
+	var version struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(object, &version); err != nil {
+		return Manifest{}, fault.Corruptf("%s: %w", name, err)
+	}
+	if version.Version != manifestVersion {
+		return Manifest{}, fault.Mismatchf("%s: version %d; this gradus knows version %d: analyze the corpus again, or use a later gradus", name, version.Version, manifestVersion)
+	}
+	var m Manifest
+	dec := json.NewDecoder(bytes.NewReader(object))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&m); err != nil {
+		return Manifest{}, fault.Corruptf("%s: %w", name, err)
+	}
+	if err := m.validate(); err != nil {
+		return Manifest{}, fault.Corruptf("%s: %w", name, err)
+	}
+	return m, nil
+}
+
+// unseal checks the checksum and returns what it covers.
+func unseal(data []byte) ([]byte, error) {
+	if len(data) > manifestLimit {
+		return nil, fmt.Errorf("larger than %d bytes", manifestLimit)
+	}
+	if len(data) < sealLen {
+		return nil, fmt.Errorf("offset %d: it ends before its checksum", len(data))
+	}
+	body, seal := data[:len(data)-sealLen], data[len(data)-sealLen:]
+	if sum := sha256.Sum256(body); string(seal) != fmt.Sprintf("%s%x%s", sealHead, sum, sealTail) {
+		return nil, fmt.Errorf("offset %d: the checksum does not fit the content; it was changed or cut off after it was written", len(body))
+	}
+	return body, nil
+}
+
+var (
+	nameForm        = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
+	fingerprintForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	sha256Form      = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+// checkName holds a metric's name against what can be a file's name on every
+// system and cannot lead out of the directory.
+func checkName(name string) error {
+	if !nameForm.MatchString(name) || strings.HasSuffix(name, ".") {
+		return fault.Invalidf("%q is no name for a metric; use lower-case letters, digits and hyphens", name)
+	}
+	return nil
+}
+
+func (m Manifest) validate() error {
+	c := m.Corpus
+	if err := m.Cut.Validate(); err != nil {
+		return errors.New("cut: " + err.Error()) // not its kind: the file is at fault
+	}
+	samples := c.Documents
+	if m.Cut.Window > 0 {
+		samples = max(c.Tokens-1, 0) / int64(m.Cut.Window)
+	}
+	switch {
+	case !fingerprintForm.MatchString(c.Fingerprint):
+		return fmt.Errorf("corpus: %q is no fingerprint", c.Fingerprint)
+	case c.Documents < 0 || c.Tokens < 0 || c.Vocabulary < 0:
+		return fmt.Errorf("corpus: %d documents, %d tokens, a vocabulary of %d", c.Documents, c.Tokens, c.Vocabulary)
+	case m.Samples < 1 || m.Samples != samples || m.Samples > math.MaxInt64/16:
+		return fmt.Errorf("%d samples; %d documents with %d tokens cut as %s have %d", m.Samples, c.Documents, c.Tokens, m.Cut, samples)
+	case len(m.Metrics) == 0:
+		return errors.New("no metric")
+	}
+	seen := map[string]bool{}
+	for _, metric := range m.Metrics {
+		if seen[metric.Name] {
+			return fmt.Errorf("metric %q twice", metric.Name)
+		}
+		seen[metric.Name] = true
+		if err := metric.validate(m.Samples); err != nil {
+			return fmt.Errorf("metric %q: %w", metric.Name, err)
+		}
+	}
+	return nil
+}
+
+func (m Metric) validate(samples int64) error {
+	if err := checkName(m.Name); err != nil {
+		return errors.New(err.Error())
+	}
+	if m.DType != npy.Int64.String() && m.DType != npy.Float64.String() {
+		return fmt.Errorf("values of type %q", m.DType)
+	}
+	for _, f := range []struct {
+		file File
+		dir  string
+		item int64
+	}{
+		{m.Values, valuesName, 8},
+		{m.Order, orderName, int64(orderType(samples).Size())},
+	} {
+		if f.file.Name != arrayName(f.dir, m.Name) || f.file.Bytes < f.item*samples || !sha256Form.MatchString(f.file.SHA256) {
+			return fmt.Errorf("file %q of %d bytes, sha256 %q", f.file.Name, f.file.Bytes, f.file.SHA256)
+		}
+	}
+	if len(m.Quantiles) != 101 {
+		return fmt.Errorf("%d quantiles instead of 101", len(m.Quantiles))
+	}
+	for i, q := range m.Quantiles[1:] {
+		if q < m.Quantiles[i] {
+			return fmt.Errorf("quantile %d lies below quantile %d", i+1, i)
+		}
+	}
+	if m.Quantiles[0] != m.Min || m.Quantiles[100] != m.Max {
+		return fmt.Errorf("the range %v to %v is not that of the quantiles", m.Min, m.Max)
+	}
+	return nil
+}
+
+// arrayName is the name of a metric's file, relative to the index.
+func arrayName(dir, metric string) string { return dir + "/" + metric + ".npy" }
+
+// hexDigest is how a manifest writes a checksum.
+func hexDigest(sum []byte) string { return hex.EncodeToString(sum) }

@@ -1,0 +1,167 @@
+package index
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gradus-ml/gradus/internal/atomicfile"
+	"github.com/gradus-ml/gradus/internal/fault"
+)
+
+// place is where an index is made, DIR.partial, and where it goes, DIR. The
+// partial directory is locked, so that two analyses cannot mix their files; the
+// lock goes with the process.
+type place struct {
+	dir, partial string
+	replace      bool // something is at dir
+	lock         *os.File
+}
+
+// take claims the place of an index, and clears away what a killed process
+// left of an earlier attempt.
+func take(dir string, force bool) (*place, error) {
+	if dir == "" {
+		return nil, fault.Invalidf("an index needs a directory")
+	}
+	dir = filepath.Clean(dir)
+	if target, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = target // what a link points to is replaced, not the link
+	}
+	replace, err := vacant(dir, force)
+	if err != nil {
+		return nil, err
+	}
+	p := &place{dir: dir, partial: dir + ".partial", replace: replace}
+	if err := os.Mkdir(p.partial, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("index %s: %w", dir, err)
+	}
+	if p.lock, err = lockDir(p.partial); err != nil {
+		return nil, fmt.Errorf("index %s: %w", dir, err)
+	}
+	if err := p.clear(); err != nil {
+		p.lock.Close()
+		return nil, err
+	}
+	for _, sub := range []string{valuesName, orderName} {
+		if err := os.Mkdir(filepath.Join(p.partial, sub), 0o777); err != nil {
+			p.leave()
+			return nil, fmt.Errorf("index %s: %w", dir, err)
+		}
+	}
+	return p, nil
+}
+
+// vacant reports whether something at dir has to be replaced, and refuses what
+// must not be.
+func vacant(dir string, force bool) (replace bool, err error) {
+	switch info, err := os.Lstat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("index: %w", err)
+	case !info.IsDir():
+		return false, fault.Invalidf("%s: it exists and is not a directory; choose another name for the index", dir)
+	}
+	if err := onlyOurs(dir); err != nil {
+		return false, err
+	}
+	_, err = os.Stat(filepath.Join(dir, manifestName))
+	if err == nil && !force {
+		return false, fault.Invalidf("%s: there is an index already; force its replacement or choose another directory", dir)
+	}
+	return true, nil
+}
+
+// onlyOurs refuses a directory with anything in it that is no part of an
+// index, since replacing it would delete that.
+func onlyOurs(dir string) error {
+	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return fmt.Errorf("index %s: %w", dir, err)
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		at := filepath.ToSlash(rel)
+		parent, base, nested := strings.Cut(at, "/")
+		ours := at == "." || at == valuesName || at == orderName
+		if !entry.IsDir() {
+			base = strings.TrimSuffix(base, ".tmp") // of a killed process
+			ours = at == manifestName || strings.HasPrefix(at, "."+manifestName+".") ||
+				nested && (parent == valuesName || parent == orderName) && strings.Contains(base, ".npy")
+		}
+		if !ours {
+			return fault.Invalidf("%s: it holds %q, which is no part of an index; choose another directory", dir, at)
+		}
+		return nil
+	})
+}
+
+// clear empties the partial directory.
+func (p *place) clear() error {
+	if err := onlyOurs(p.partial); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(p.partial)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(p.partial, e.Name())))
+	}
+	if err != nil {
+		return fmt.Errorf("index %s: %w", p.dir, err)
+	}
+	return nil
+}
+
+// publish puts the partial directory, now whole, in place of dir.
+func (p *place) publish() error {
+	for i, step := range p.steps() {
+		if err := step(); err != nil {
+			if i > 0 { // the old index may be gone: the new one must stay
+				p.lock.Close()
+				p.lock = nil
+				return fmt.Errorf("the index is whole but could not take its place; move %s to %s: %w", p.partial, p.dir, err)
+			}
+			return fmt.Errorf("index %s: %w", p.dir, err)
+		}
+	}
+	p.lock.Close()
+	p.lock = nil
+	return nil
+}
+
+// steps are what publish does, in order. A process killed between any two, or
+// within one, leaves an index at dir that is whole, or none that opens: the old
+// one's manifest goes first, and durably, before anything it lists.
+func (p *place) steps() []func() error {
+	parent := filepath.Dir(p.dir)
+	remove := []func() error{
+		func() error { return onlyOurs(p.dir) }, // things may have changed since take
+		func() error { return os.RemoveAll(filepath.Join(p.dir, manifestName)) },
+		func() error { return atomicfile.SyncDir(p.dir) },
+		func() error { return os.RemoveAll(p.dir) },
+	}
+	if !p.replace {
+		remove = nil
+	}
+	return slices.Concat(remove, []func() error{
+		func() error { return os.Rename(p.partial, p.dir) },
+		func() error { return atomicfile.SyncDir(parent) },
+	})
+}
+
+// leave removes the partial directory and unlocks it. After publish it does
+// nothing.
+func (p *place) leave() {
+	if p.lock == nil {
+		return
+	}
+	os.RemoveAll(p.partial)
+	p.lock.Close()
+	p.lock = nil
+}
