@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -45,7 +46,16 @@ func Figures(runs []*runlog.Log, names []string, c Comparison) []Figure {
 	for _, k := range clocks() {
 		all = append(all, d.losses(k))
 	}
-	return slices.DeleteFunc(append(all, d.paces()...), func(f Figure) bool { return len(f.lines) == 0 })
+	all = slices.DeleteFunc(append(all, d.paces()...), func(f Figure) bool { return len(f.lines) == 0 })
+	seen := map[string]int{}
+	for i := range all {
+		// Two metrics may have the same file name: "a/b" and "a:b".
+		name := all[i].Name
+		if seen[name]++; seen[name] > 1 {
+			all[i].Name = fmt.Sprintf("%s-%d", name, seen[name])
+		}
+	}
+	return all
 }
 
 // drawing is a comparison and its logs in the same order.
@@ -78,7 +88,8 @@ func (d drawing) losses(k clock) Figure {
 		if r.Reached != nil {
 			s.mark = &point{k.of(*r.Reached), *d.c.Target}
 		}
-		f.add(s, k.of(r.Total))
+		f.add(s)
+		f.xMax = max(f.xMax, k.of(r.Total))
 	}
 	if len(f.lines) > 0 {
 		// The highest first loss is the ceiling, so that a run that blows up
@@ -99,21 +110,25 @@ func (d drawing) paces() []Figure {
 		}
 	}
 	figures := []Figure{
-		d.pace("length", "Length of a row", "tokens", func(s runlog.Step) (float64, bool) { return float64(s.Length), true }),
-		d.pace("kept", "Tokens of a row that the middle layers see", "tokens", func(s runlog.Step) (float64, bool) { return float64(s.Kept), true }),
+		d.pace("length", "Length of a row", "tokens", true, func(s runlog.Step) (float64, bool) { return float64(s.Length), true }),
+		d.pace("kept", "Tokens of a row that the middle layers see", "tokens", true, func(s runlog.Step) (float64, bool) { return float64(s.Kept), true }),
 	}
 	for _, m := range slices.Sorted(maps.Keys(metrics)) {
-		figures = append(figures, d.pace("difficulty-"+fileName(m), "Admitted difficulty: "+printable(m), "value of the metric",
+		figures = append(figures, d.pace("difficulty-"+fileName(m), "Admitted difficulty: "+printable(m), "value of the metric", false,
 			func(s runlog.Step) (float64, bool) { v, ok := s.Difficulty[m]; return v, ok }))
 	}
-	return append(figures, d.pace("rate", "Learning rate", "of each step", func(s runlog.Step) (float64, bool) { return s.Rate, true }))
+	return append(figures, d.pace("rate", "Learning rate", "of each step", true, func(s runlog.Step) (float64, bool) { return s.Rate, true }))
 }
 
-// pace draws one quantity that holds during a step: a staircase.
-func (d drawing) pace(name, title, unit string, of func(runlog.Step) (float64, bool)) Figure {
+// pace draws one quantity that holds during a step: a staircase. zero asks for
+// an axis that begins at zero, as an amount needs and a difficulty does not.
+func (d drawing) pace(name, title, unit string, zero bool, of func(runlog.Step) (float64, bool)) Figure {
 	k := d.ownClock()
 	f := Figure{Name: "pace-" + name, Title: title, Unit: unit, x: k}
-	low, high := 0.0, 0.0
+	low, high := math.Inf(1), math.Inf(-1)
+	if zero {
+		low, high = 0, 0
+	}
 	for place, log := range d.logs {
 		s := series{name: d.c.Runs[place].Name, place: place}
 		var from float64
@@ -127,10 +142,13 @@ func (d drawing) pace(name, title, unit string, of func(runlog.Step) (float64, b
 			}
 			from = to
 		}
-		f.add(s, from)
+		f.add(s)
+		f.xMax = max(f.xMax, from)
 	}
 	f.yRange = widened(low, high, 0.04)
-	f.yRange[0] = min(low, 0) // an amount stands on its zero line
+	if zero && low == 0 {
+		f.yRange[0] = 0
+	}
 	return f
 }
 
@@ -145,19 +163,20 @@ func (d drawing) ownClock() clock {
 	return clockNamed(name)
 }
 
-// add appends the curve of one run, if there is anything to see of it; the run
-// ended at xMax.
-func (f *Figure) add(s series, xMax float64) {
+// add appends the curve of one run, if there is anything to see of it.
+func (f *Figure) add(s series) {
 	if slices.ContainsFunc(s.curve, func(p point) bool { return finite(p.y) }) {
 		f.lines = append(f.lines, s)
-		f.xMax = max(f.xMax, xMax)
 	}
 }
 
 // widened adds a share of the range on both sides; a range that is a point
 // becomes one that can be drawn.
 func widened(low, high, share float64) [2]float64 {
-	if !(low < high) {
+	if math.IsInf(low, 1) {
+		return [2]float64{0, 1} // nothing to draw
+	}
+	if low == high {
 		half := max(math.Abs(low)/2, 0.5)
 		return [2]float64{low - half, low + half}
 	}

@@ -128,14 +128,17 @@ func share(less float64, noun string) string {
 // void first.
 func (c *Comparison) warn() {
 	add := func(format string, args ...any) { c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...)) }
-	if s, differ := c.each(func(r Run) string { return brief(r.Log.Corpus) }); differ {
-		add("Not comparable: the runs were trained on different corpora (%s).", s)
+	corpus := func(r Run) string { return brief(r.Log.Corpus) }
+	if others := c.differing(corpus); others != "" {
+		add("Not comparable: the corpus of %s is %s, that of %s.", c.Baseline, orUnknown(corpus(c.Runs[0])), others)
 	}
-	if s, differ := c.each(func(r Run) string { return whole(float64(r.Log.Parameters)) }); differ {
-		add("Not comparable: the models differ in size (parameters: %s).", s)
+	parameters := func(r Run) string { return whole(float64(r.Log.Parameters)) }
+	if others := c.differing(parameters); others != "" {
+		add("Not comparable: the number of parameters of %s is %s, that of %s.", c.Baseline, parameters(c.Runs[0]), others)
 	}
-	if s, differ := c.each(func(r Run) string { return r.Log.Backend }); differ {
-		add("Times are not comparable: the backends differ (%s).", s)
+	backend := func(r Run) string { return r.Log.Backend }
+	if others := c.differing(backend); others != "" {
+		add("Times are not comparable: the backend of %s is %s, that of %s.", c.Baseline, orUnknown(backend(c.Runs[0])), others)
 	}
 	for _, r := range c.Runs {
 		if r.Diverged > 0 {
@@ -151,19 +154,23 @@ func (c *Comparison) warn() {
 	}
 }
 
-// each lists a property of every run; differ tells whether it is not the same
-// for all.
-func (c *Comparison) each(property func(Run) string) (s string, differ bool) {
+// differing lists the runs in which a property is not what it is in the
+// baseline: "a is 1 and b is 2", or "" where there is none.
+func (c *Comparison) differing(property func(Run) string) string {
 	var parts []string
-	for _, r := range c.Runs {
-		p := printable(property(r))
-		differ = differ || property(r) != property(c.Runs[0])
-		if p == "" {
-			p = "unknown"
+	for _, r := range c.Runs[1:] {
+		if p := property(r); p != property(c.Runs[0]) {
+			parts = append(parts, r.Name+" is "+orUnknown(p))
 		}
-		parts = append(parts, r.Name+": "+p)
 	}
-	return strings.Join(parts, ", "), differ
+	return list(parts)
+}
+
+func orUnknown(s string) string {
+	if s = printable(s); s == "" {
+		return "unknown"
+	}
+	return s
 }
 
 // caveat says what the seeds allow to conclude.
@@ -183,15 +190,20 @@ func (c *Comparison) caveat() string {
 		return fmt.Sprintf("%d runs of the baseline's recipe end between %s and %s: differences of that size are noise, and so are savings that rest on them.",
 			len(finals), loss(low), loss(high))
 	}
-	if s, differ := c.each(func(r Run) string { return fmt.Sprint(r.Log.Seed) }); differ {
-		return "One run a recipe, each with its own seed (" + s + "): differences below the noise between seeds mean nothing, and these runs do not tell how large that is."
+	if c.differing(func(r Run) string { return fmt.Sprint(r.Log.Seed) }) != "" {
+		return "The seeds differ between the runs: differences below the noise between seeds mean nothing, and these runs do not tell how large that is."
 	}
 	return "One seed: differences below the noise between seeds mean nothing, and these runs do not tell how large that is."
 }
 
 // loss writes a loss with three digits after the point; differences between
 // seeds of the same recipe show in the third.
-func loss(v float64) string { return fmt.Sprintf("%.3f", v) }
+func loss(v float64) string {
+	if math.Abs(v) >= 1e4 {
+		return fmt.Sprintf("%.3g", v)
+	}
+	return fmt.Sprintf("%.3f", v)
+}
 
 // brief cuts a hash to what tells it apart at a glance.
 func brief(hash string) string {
@@ -218,8 +230,8 @@ func printable(s string) string {
 
 // list joins parts as prose does.
 func list(parts []string) string {
-	if len(parts) == 1 {
-		return parts[0]
+	if len(parts) < 2 {
+		return strings.Join(parts, "")
 	}
 	last := len(parts) - 1
 	return strings.Join(parts[:last], ", ") + " and " + parts[last]

@@ -1,0 +1,68 @@
+package report
+
+import (
+	"fmt"
+	"image/color"
+	"strings"
+)
+
+// tone is a colour by role: what it is on white paper, and on the dark page.
+type tone struct {
+	name        string // of the CSS variable
+	light, dark string // #RRGGBB
+}
+
+// The tones of everything that is not data.
+func paper() tone { return tone{"paper", "#FFFFFF", "#15181C"} }
+func ink() tone   { return tone{"ink", "#1B1F24", "#E8EAED"} }
+func muted() tone { return tone{"muted", "#59626C", "#9BA4AE"} }
+func grid() tone  { return tone{"grid", "#E3E6EA", "#2B3138"} }
+
+// runTones are the tones of the runs by their place in the comparison: grey for
+// the baseline, then the colours of Okabe and Ito (2008), which people with any
+// common colour blindness tell apart, darkened or lightened for contrast.
+func runTones() []tone {
+	return []tone{
+		{"run0", "#8A929B", "#8A929C"},
+		{"run1", "#0072B2", "#45A9E6"},
+		{"run2", "#D55E00", "#F07F2E"},
+		{"run3", "#009E73", "#2CC299"},
+		{"run4", "#B8578F", "#DE8CBB"},
+		{"run5", "#C98700", "#E8AE2B"},
+		{"run6", "#3F4A9E", "#94A0F0"},
+	}
+}
+
+// runTone is the tone of a run and the dashes of its line. More runs than tones
+// take the tones again, dashed.
+func runTone(place int) (tone, []float64) {
+	tones := runTones()
+	if place < len(tones) {
+		return tones[place], nil
+	}
+	place -= len(tones)
+	dashes := [][]float64{{7, 3}, {2, 2.5}, {9, 3, 2, 3}}
+	others := tones[1:]
+	return others[place%len(others)], dashes[place/len(others)%len(dashes)]
+}
+
+func (t tone) color() color.Color {
+	var c color.RGBA
+	fmt.Sscanf(t.light, "#%02X%02X%02X", &c.R, &c.G, &c.B)
+	c.A = 0xFF
+	return c
+}
+
+// tones are all of them.
+func tones() []tone {
+	return append([]tone{paper(), ink(), muted(), grid()}, runTones()...)
+}
+
+// variables are the CSS declarations of all tones, for one kind of page.
+func variables(of func(tone) string) string {
+	var b strings.Builder
+	for _, t := range tones() {
+		fmt.Fprintf(&b, "--%s:%s;", t.name, of(t))
+	}
+	return b.String()
+}

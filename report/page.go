@@ -1,0 +1,114 @@
+package report
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+)
+
+//go:embed page.html
+var pageSource string
+
+//go:embed page.css
+var styleSource string
+
+// Page writes the comparison and its figures as one HTML page that loads
+// nothing: style and drawings are part of it, and it runs no script. command is
+// what makes the page anew, for its last section; it may be empty. The bytes
+// depend on the arguments only.
+func Page(w io.Writer, c Comparison, figures []Figure, command string) error {
+	t, err := template.New("page").Funcs(template.FuncMap{
+		"loss": lossOrNone, "brief": brief, "whole": func(n int64) string { return whole(float64(n)) },
+		"prose": prose, "rate": func(r float64) string { return fmt.Sprintf("%.3g", r) },
+	}).Parse(pageSource)
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	page := struct {
+		Comparison
+		Style   template.CSS
+		Clocks  []clockColumn
+		Rows    []pageRow
+		Losses  []pageFigure
+		Paces   []pageFigure
+		Pace    string // the clock of the paces
+		Command string
+	}{
+		Comparison: c, Command: command,
+		Style: template.CSS(":root{" + variables(func(t tone) string { return t.light }) + "}\n" +
+			"@media (prefers-color-scheme:dark){:root{" + variables(func(t tone) string { return t.dark }) + "}}\n" + styleSource),
+	}
+	for _, k := range clocks() {
+		page.Clocks = append(page.Clocks, clockColumn{k.label})
+	}
+	for place, r := range c.Runs {
+		page.Rows = append(page.Rows, row(place, r))
+	}
+	for _, f := range figures {
+		drawn := pageFigure{f.Title, f.Unit, template.HTML(f.inline())}
+		if strings.HasPrefix(f.Name, "loss-") {
+			page.Losses = append(page.Losses, drawn)
+			continue
+		}
+		page.Paces = append(page.Paces, drawn)
+		page.Pace = f.x.noun
+	}
+	if err := t.Execute(w, page); err != nil {
+		return fmt.Errorf("report: writing the page: %w", err)
+	}
+	return nil
+}
+
+// clockColumn is the head of a column of the tables.
+type clockColumn struct{ Label string }
+
+// pageRow is one run as the page shows it.
+type pageRow struct {
+	Run
+	Swatch template.HTML // a sample of its line
+	Needed []pageCell    // to the target, by clock
+	Whole  []pageCell    // in all, by clock
+	Budget string
+}
+
+// pageCell is an amount and the saving it means.
+type pageCell struct {
+	Label, Value, Saving string
+	Worse                bool
+}
+
+// pageFigure is a drawing with its caption.
+type pageFigure struct {
+	Title, Unit string
+	Drawing     template.HTML
+}
+
+func row(place int, r Run) pageRow {
+	t, dashes := runTone(place)
+	width := 3
+	if place == 0 {
+		width = 5
+	}
+	p := pageRow{Run: r, Swatch: template.HTML(fmt.Sprintf(
+		`<svg class="swatch" viewBox="0 0 26 8" aria-hidden="true"><path d="M0 4H26" stroke="var(--%s)" stroke-width="%d" stroke-dasharray="%s"/></svg>`,
+		t.name, width, strings.Trim(fmt.Sprint(dashes), "[]")))}
+	for _, k := range clocks() {
+		needed := pageCell{Label: k.label, Value: strings.Replace(r.reached(k), "<=", "≤", 1)}
+		if needed.Saving = r.saved(k); needed.Saving != "" {
+			needed.Worse = k.of(r.Saving.Less) < 0
+		}
+		p.Needed = append(p.Needed, needed)
+		p.Whole = append(p.Whole, pageCell{Label: k.label, Value: k.format(k.of(r.Total))})
+	}
+	k := clockNamed(r.Log.Clock)
+	p.Budget = k.format(r.Log.Budget) + " " + k.noun
+	return p
+}
+
+// prose keeps together what a line should not be broken within: "33 %",
+// "held-out", "layer-tokens".
+func prose(s string) string {
+	return strings.NewReplacer(" %", "\u00a0%", "held-out", "held\u2011out", "layer-tokens", "layer\u2011tokens").Replace(s)
+}
