@@ -76,10 +76,23 @@ func openError(prefix string, err error) error {
 	return fmt.Errorf("open corpus %s: %w", prefix, err)
 }
 
+// Files names the three files of a corpus: .bin, .idx and .json. As everywhere,
+// the name of one of them is taken for the prefix.
+func Files(prefix string) []string {
+	prefix = trimPrefix(prefix)
+	names := make([]string, len(endings))
+	for i, ending := range endings {
+		names[i] = prefix + ending
+	}
+	return names
+}
+
+var endings = [...]string{".bin", ".idx", ".json"}
+
 // trimPrefix takes the ending off a file's name, unless a corpus has that name
 // with a second ending.
 func trimPrefix(name string) string {
-	for _, ending := range []string{".bin", ".idx", ".json"} {
+	for _, ending := range endings {
 		if base, ok := strings.CutSuffix(name, ending); ok {
 			if _, err := os.Stat(name + ".idx"); err != nil {
 				return base
@@ -112,6 +125,9 @@ func (c *Corpus) Tokens() int64 { return c.rows.tokens }
 
 // DType returns how tokens are stored.
 func (c *Corpus) DType() DType { return c.rows.dtype }
+
+// FileBytes returns the size of PREFIX.bin and PREFIX.idx together.
+func (c *Corpus) FileBytes() int64 { return int64(c.bin.Len()) + int64(c.idx.Len()) }
 
 // Bounds returns where a document begins and ends, [start, end), in tokens of
 // the concatenation. The document must be in [0, Documents()); it panics

@@ -72,6 +72,9 @@ func Create(prefix string, dtype DType) (*Writer, error) {
 // Path returns the prefix.
 func (w *Writer) Path() string { return w.prefix }
 
+// DType returns how tokens are stored.
+func (w *Writer) DType() DType { return w.dtype }
+
 // Documents returns how many documents were appended.
 func (w *Writer) Documents() int64 { return w.rows }
 

@@ -6,6 +6,7 @@
 package tokenizer
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gradus-ml/gradus/internal/fault"
@@ -69,6 +70,7 @@ func (byteTokens) Vocabulary() int    { return 257 }
 func (byteTokens) EndOfDocument() int { return 256 }
 
 func (byteTokens) Encode(dst []int32, text []byte) []int32 {
+	dst = slices.Grow(dst, len(text))
 	for _, b := range text {
 		dst = append(dst, int32(b))
 	}

@@ -82,7 +82,8 @@ corpus, recipe or version), 130 interrupted.`,
 		return fault.Invalidf("%w; see '%s --help'", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-	// One line a verb, in the order of the work.
+		// One line a verb, in the order of the work.
+		newPrepare(),
 	)
 	for _, verb := range root.Commands() {
 		verb.Args = usageArgs(verb.Args)

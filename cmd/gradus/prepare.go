@@ -1,0 +1,165 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/prepare"
+	"github.com/gradus-ml/gradus/tokenizer"
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+func newPrepare() *cobra.Command {
+	var o prepare.Options
+	var out, tok string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "prepare --tokenizer NAME --out PREFIX INPUT...",
+		Short: "Turn text into a corpus of tokens",
+		Long: `Prepare turns text into a corpus: PREFIX.bin and PREFIX.idx as Megatron-LM and
+DeepSpeed read them, and PREFIX.json with what was known about the text.
+
+An INPUT is a file, a directory (everything in and under it but hidden entries),
+a glob (quote it; ** stands for any number of directories), or - for standard
+input. A text file is one document; a file named .jsonl or .ndjson has one a
+line. Either may be compressed with gzip or zstd. Binary files are left out.
+
+The documents come in the order of the inputs, within a directory by path, and
+the corpus is the same for any number of workers. It appears under its name when
+it is complete, or not at all.`,
+		Example: `  gradus prepare --tokenizer bytes --out data/gosrc --include '*.go' "$(go env GOROOT)/src"
+  gradus prepare --tokenizer r50k --out data/web --field content web-*.jsonl.zst
+  zcat dump.gz | gradus prepare --tokenizer r50k --out data/dump -`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if err := needFlags(cmd, "tokenizer", "out"); err != nil {
+				return err
+			}
+			if o.Tokenizer, err = tokenizer.New(tok); err != nil {
+				return err
+			}
+			o.Inputs, o.Stdin = args, cmd.InOrStdin()
+			meter := newMeter(cmd.ErrOrStderr())
+			o.Progress = meter.show
+			result, err := prepare.Run(cmd.Context(), out, o)
+			meter.close()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), result)
+			}
+			return printPrepared(cmd.OutOrStdout(), result)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&tok, "tokenizer", "", "how text becomes tokens: "+strings.Join(tokenizer.Names(), " or "))
+	f.StringVar(&out, "out", "", "name of the corpus, without ending")
+	f.StringVar((*string)(&o.Format), "format", string(prepare.Auto), "what inputs are: jsonl, text, or auto to go by their names")
+	f.StringVar(&o.Field, "field", "text", "field of a JSONL object that has the text")
+	f.StringArrayVar(&o.Include, "include", nil, "of files found in directories, take only those matching this glob (may be repeated)")
+	f.StringArrayVar(&o.Exclude, "exclude", nil, "leave out files and directories matching this glob (may be repeated)")
+	f.BoolVar(&o.SkipBadLines, "skip-bad-lines", false, "count JSONL lines that cannot be used, and go on")
+	f.BoolVar(&o.Force, "force", false, "replace an existing corpus")
+	f.IntVar(&o.Workers, "workers", 0, "how many tokenize at once (default: all cores)")
+	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	return cmd
+}
+
+// needFlags reports flags without a value. Cobra's own check of required flags
+// gives an error that cannot be told from a failure.
+func needFlags(cmd *cobra.Command, names ...string) error {
+	for _, name := range names {
+		if f := cmd.Flag(name); f.Value.String() == "" {
+			return fault.Invalidf("--%s is needed: %s; see '%s --help'", name, f.Usage, cmd.CommandPath())
+		}
+	}
+	return nil
+}
+
+func printPrepared(w io.Writer, r prepare.Result) error {
+	_, err := fmt.Fprintf(w, "%d documents, %d tokens (%s, %s) of %d bytes of text from %d files\n",
+		r.Documents, r.Tokens, r.Tokenizer, r.DType, r.Bytes, r.Files)
+	if err != nil {
+		return err
+	}
+	var skipped []string
+	for _, s := range []struct {
+		count int64
+		what  string
+	}{
+		{r.Skipped.Binary, "binary files"},
+		{r.Skipped.Special, "links and devices"},
+		{r.Skipped.Empty, "empty documents"},
+		{r.Skipped.Lines, "bad lines"},
+	} {
+		if s.count > 0 {
+			skipped = append(skipped, fmt.Sprintf("%d %s", s.count, s.what))
+		}
+	}
+	if len(skipped) > 0 {
+		if _, err := fmt.Fprintf(w, "skipped: %s\n", strings.Join(skipped, ", ")); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(w, "corpus: %s (%d bytes)\n", r.Path, r.FileBytes)
+	return err
+}
+
+// meter shows how far prepare is: a bar on a terminal, elsewhere a line every
+// ten seconds, so that short runs print nothing and logs stay short.
+type meter struct {
+	w    io.Writer
+	bar  *progressbar.ProgressBar // nil if w is no terminal
+	next time.Time
+}
+
+const (
+	meterPause = 10 * time.Second
+	barPause   = 100 * time.Millisecond
+)
+
+func newMeter(w io.Writer) *meter {
+	m := &meter{w: w, next: time.Now().Add(meterPause)}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		m.bar = progressbar.NewOptions64(-1,
+			progressbar.OptionSetWriter(w),
+			progressbar.OptionShowBytes(true),
+			progressbar.OptionThrottle(barPause),
+			progressbar.OptionSetPredictTime(true),
+			progressbar.OptionFullWidth(),
+			progressbar.OptionClearOnFinish())
+	}
+	return m
+}
+
+func (m *meter) show(p prepare.Progress) {
+	if m.bar != nil {
+		if p.Total > 0 && m.bar.GetMax64() != p.Total {
+			m.bar.ChangeMax64(p.Total)
+		}
+		m.bar.Describe(fmt.Sprintf("%d documents, %d tokens", p.Documents, p.Tokens))
+		m.bar.Set64(p.Bytes)
+		return
+	}
+	if now := time.Now(); now.After(m.next) {
+		m.next = now.Add(meterPause)
+		of := ""
+		if p.Total > 0 {
+			of = fmt.Sprintf(" of %d", p.Total)
+		}
+		fmt.Fprintf(m.w, "prepare: %d%s bytes read, %d documents, %d tokens\n", p.Bytes, of, p.Documents, p.Tokens)
+	}
+}
+
+func (m *meter) close() {
+	if m.bar != nil {
+		m.bar.Finish()
+	}
+}
