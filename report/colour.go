@@ -18,6 +18,10 @@ func ink() tone   { return tone{"ink", "#1B1F24", "#E8EAED"} }
 func muted() tone { return tone{"muted", "#59626C", "#9BA4AE"} }
 func grid() tone  { return tone{"grid", "#E3E6EA", "#2B3138"} }
 
+// The tones of words about less and more, at 4.5:1 contrast or better.
+func less() tone { return tone{"less", "#00714F", "#3CCBA0"} }
+func more() tone { return tone{"more", "#A84400", "#F59A55"} }
+
 // runTones are the tones of the runs by their place in the comparison: grey for
 // the baseline, then the colours of Okabe and Ito (2008), which people with any
 // common colour blindness tell apart, darkened or lightened for contrast.
@@ -55,7 +59,7 @@ func (t tone) color() color.Color {
 
 // tones are all of them.
 func tones() []tone {
-	return append([]tone{paper(), ink(), muted(), grid()}, runTones()...)
+	return append([]tone{paper(), ink(), muted(), grid(), less(), more()}, runTones()...)
 }
 
 // variables are the CSS declarations of all tones, for one kind of page.

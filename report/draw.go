@@ -97,12 +97,12 @@ func (f Figure) plot() *plot.Plot {
 	p.X.Label.TextStyle.XAlign = draw.XCenter
 	p.X.Label.TextStyle.YAlign = draw.YBottom
 	p.X.Label.Padding = 4
-	p.X.Tick.Marker = ticks(p.X.Min, p.X.Max, 5, scale)
+	p.X.Tick.Marker = ticks(p.X.Min, p.X.Max, 6, scale)
 	p.X.LineStyle = draw.LineStyle{Color: muted().color(), Width: 1}
 	p.X.Padding = 0
 
 	p.Y.Min, p.Y.Max = f.yRange[0], f.yRange[1]
-	p.Y.Tick.Marker = ticks(p.Y.Min, p.Y.Max, 5, 1)
+	p.Y.Tick.Marker = ticks(p.Y.Min, p.Y.Max, 6, 1)
 	p.Y.LineStyle.Width = 0
 	p.Y.Tick.Length = 0
 	p.Y.Padding = 4

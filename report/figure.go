@@ -70,20 +70,10 @@ func (d drawing) losses(k clock) Figure {
 		Name: "loss-" + k.name, Title: "Held-out loss against " + k.noun, Unit: "nats a token, lower is better",
 		x: k, target: d.c.Target,
 	}
-	var low, high []float64
 	for place, r := range d.c.Runs {
 		s := series{name: r.Name, place: place}
-		first := true
 		for _, e := range evaluations(d.logs[place]) {
 			s.curve = append(s.curve, point{k.of(e.at), e.loss})
-			if !finite(e.loss) {
-				continue
-			}
-			low = append(low, e.loss)
-			if first {
-				high = append(high, e.loss)
-			}
-			first = false
 		}
 		if r.Reached != nil {
 			s.mark = &point{k.of(*r.Reached), *d.c.Target}
@@ -91,12 +81,27 @@ func (d drawing) losses(k clock) Figure {
 		f.add(s)
 		f.xMax = max(f.xMax, k.of(r.Total))
 	}
-	if len(f.lines) > 0 {
-		// The highest first loss is the ceiling, so that a run that blows up
-		// later leaves the picture instead of flattening the others.
-		f.yRange = widened(slices.Min(low), slices.Max(high), 0.04)
-	}
+	f.yRange = lossRange(d.c.Runs, f.lines)
 	return f
+}
+
+// lossRange is what of the loss is drawn: from the lowest to where the first
+// run drawn (the baseline) had come after a tenth of its evaluations, and to
+// the best of every other run, so that each is seen. The first fall of the loss
+// would take most of the height, and a run that blew up all of it.
+func lossRange(runs []Run, lines []series) [2]float64 {
+	if len(lines) == 0 {
+		return [2]float64{}
+	}
+	early := slices.DeleteFunc(slices.Clone(lines[0].curve), func(p point) bool { return !finite(p.y) })
+	high := early[len(early)/10].y
+	low := high
+	for _, r := range runs {
+		if r.Best != nil {
+			low, high = min(low, *r.Best), max(high, *r.Best)
+		}
+	}
+	return widened(low, high, 0.06)
 }
 
 // paces draws what each run was served and at which rate it learned.

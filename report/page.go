@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"math"
 	"strings"
 )
 
@@ -76,7 +77,7 @@ type pageRow struct {
 // pageCell is an amount and the saving it means.
 type pageCell struct {
 	Label, Value, Saving string
-	Worse                bool
+	Kind                 string // of the saving: less, more, same
 }
 
 // pageFigure is a drawing with its caption.
@@ -97,7 +98,14 @@ func row(place int, r Run) pageRow {
 	for _, k := range clocks() {
 		needed := pageCell{Label: k.label, Value: strings.Replace(r.reached(k), "<=", "≤", 1)}
 		if needed.Saving = r.saved(k); needed.Saving != "" {
-			needed.Worse = k.of(r.Saving.Less) < 0
+			switch less := math.Round(k.of(r.Saving.Less)); {
+			case less > 0:
+				needed.Kind = "less"
+			case less < 0:
+				needed.Kind = "more"
+			default:
+				needed.Kind = "same"
+			}
 		}
 		p.Needed = append(p.Needed, needed)
 		p.Whole = append(p.Whole, pageCell{Label: k.label, Value: k.format(k.of(r.Total))})

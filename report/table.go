@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"unicode/utf8"
 )
@@ -70,6 +71,9 @@ func (r Run) saved(k clock) string {
 		return ""
 	}
 	factor, less := k.of(r.Saving.Factor), k.of(r.Saving.Less)
+	if math.Round(less) == 0 {
+		return fmt.Sprintf("%.2fx, the same", factor)
+	}
 	if less < 0 {
 		return fmt.Sprintf("%.2fx, %.0f %% more", factor, -less)
 	}

@@ -47,7 +47,11 @@ func (c *Comparison) describe() {
 		if r.Reached != nil {
 			reached++
 		}
-		findings = append(findings, c.finding(r))
+		goal := c.goal()
+		if len(others) > 1 {
+			goal = "it" // which the headline names
+		}
+		findings = append(findings, finding(r, goal))
 	}
 	switch {
 	case len(others) == 0:
@@ -77,16 +81,16 @@ func (c *Comparison) baselines() string {
 	return c.Baseline + "'s"
 }
 
-// finding says in one sentence what became of a run.
-func (c *Comparison) finding(r Run) string {
+// finding says in one sentence how a run came to the goal.
+func finding(r Run, goal string) string {
 	switch {
 	case r.Evaluated == 0:
 		return fmt.Sprintf("%s was never evaluated on held-out data, so it cannot be compared.", r.Name)
 	case r.Reached == nil && r.Best == nil:
-		return fmt.Sprintf("%s did not reach %s: none of its evaluations is finite.", r.Name, c.goal())
+		return fmt.Sprintf("%s did not reach %s: none of its evaluations is finite.", r.Name, goal)
 	case r.Reached == nil:
 		return fmt.Sprintf("%s did not reach %s: its best was %s, after %s layer-tokens in all.",
-			r.Name, c.goal(), loss(*r.Best), clocks()[0].format(r.Total.LayerTokens))
+			r.Name, goal, loss(*r.Best), clocks()[0].format(r.Total.LayerTokens))
 	}
 	var parts []string
 	for _, p := range []struct {
@@ -102,9 +106,9 @@ func (c *Comparison) finding(r Run) string {
 		}
 	}
 	if len(parts) == 0 {
-		return fmt.Sprintf("%s reached %s.", r.Name, c.goal())
+		return fmt.Sprintf("%s reached %s.", r.Name, goal)
 	}
-	return fmt.Sprintf("%s reached %s with %s.", r.Name, c.goal(), list(parts))
+	return fmt.Sprintf("%s reached %s with %s.", r.Name, goal, list(parts))
 }
 
 // share says how much less (or more) of something was needed.
