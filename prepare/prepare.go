@@ -97,7 +97,7 @@ type Result struct {
 	Bytes       int64   `json:"bytes"`      // of text, uncompressed
 	FileBytes   int64   `json:"file_bytes"` // of PREFIX.bin and PREFIX.idx
 	Fingerprint string  `json:"fingerprint"`
-	Files       int64   `json:"files"` // that gave documents
+	Files       int64   `json:"files"` // read, binary ones aside
 	Skipped     Skipped `json:"skipped"`
 }
 

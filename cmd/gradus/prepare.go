@@ -84,12 +84,7 @@ func needFlags(cmd *cobra.Command, names ...string) error {
 }
 
 func printPrepared(w io.Writer, r prepare.Result) error {
-	_, err := fmt.Fprintf(w, "%d documents, %d tokens (%s, %s) of %d bytes of text from %d files\n",
-		r.Documents, r.Tokens, r.Tokenizer, r.DType, r.Bytes, r.Files)
-	if err != nil {
-		return err
-	}
-	var skipped []string
+	skipped := "nothing"
 	for _, s := range []struct {
 		count int64
 		what  string
@@ -99,16 +94,20 @@ func printPrepared(w io.Writer, r prepare.Result) error {
 		{r.Skipped.Empty, "empty documents"},
 		{r.Skipped.Lines, "bad lines"},
 	} {
-		if s.count > 0 {
-			skipped = append(skipped, fmt.Sprintf("%d %s", s.count, s.what))
+		switch {
+		case s.count == 0:
+		case skipped == "nothing":
+			skipped = fmt.Sprintf("%s: %d", s.what, s.count)
+		default:
+			skipped += fmt.Sprintf(", %s: %d", s.what, s.count)
 		}
 	}
-	if len(skipped) > 0 {
-		if _, err := fmt.Fprintf(w, "skipped: %s\n", strings.Join(skipped, ", ")); err != nil {
-			return err
-		}
-	}
-	_, err = fmt.Fprintf(w, "corpus: %s (%d bytes)\n", r.Path, r.FileBytes)
+	_, err := fmt.Fprintf(w, `documents  %d
+tokens     %d (%s, %s)
+text       %d bytes, files: %d
+skipped    %s
+corpus     %s (%d bytes)
+`, r.Documents, r.Tokens, r.Tokenizer, r.DType, r.Bytes, r.Files, skipped, r.Path, r.FileBytes)
 	return err
 }
 
