@@ -1,0 +1,282 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gradus-ml/gradus/batch"
+	"github.com/gradus-ml/gradus/curriculum"
+	"github.com/gradus-ml/gradus/model"
+)
+
+// shards is how many parts of a batch run at once. The Go backend runs the
+// element-wise operations of a graph on one core, so two parts take 0.6 of the
+// time of one on two cores. It is fixed, and not the number of cores, so that a
+// run gives the same bits on any of them.
+const shards = 2
+
+// graphCache bounds the compiled graphs of an executor: two shards of different
+// size for each shape of a plan, and then some. GoMLX's default of 32 fails when full.
+const graphCache = 256
+
+// An engine holds the weights and the optimizer's state on a backend, and runs
+// steps on them.
+type engine struct {
+	backend   compute.Backend
+	config    model.Config
+	params    []model.Param
+	optimizer Optimizer
+
+	gradients *Exec // weights, inputs, labels, scale, [kept] -> loss sum, gradients
+	update    *Exec // weights, moments, gradients of each shard, rates -> weights, moments, norm
+	losses    *Exec // weights, inputs, labels -> loss sum
+
+	weights []*tensors.Tensor
+	moment1 []*tensors.Tensor // running mean of the gradient
+	moment2 []*tensors.Tensor // running mean of its square
+}
+
+// newEngine returns an engine with the seed's initial weights.
+func newEngine(backend compute.Backend, c model.Config, o Optimizer, seed uint64) (*engine, error) {
+	e := &engine{backend: backend, config: c, params: c.Params(), optimizer: o}
+	var s state
+	for _, p := range e.params {
+		s.weights = append(s.weights, c.Init(seed, p))
+		s.moment1 = append(s.moment1, make([]float32, p.Size()))
+		s.moment2 = append(s.moment2, make([]float32, p.Size()))
+	}
+	if err := e.load(s); err != nil {
+		return nil, err
+	}
+	n := len(e.params)
+	for _, x := range []struct {
+		exec **Exec
+		name string
+		fn   func(in []*Node) []*Node
+	}{
+		{&e.gradients, "gradients", func(in []*Node) []*Node {
+			b := model.Batch{Inputs: in[n], Labels: in[n+1]}
+			if len(in) > n+3 {
+				b.Kept = in[n+3]
+			}
+			loss, gradients := c.Gradients(in[:n], b, in[n+2])
+			return append([]*Node{loss}, gradients...)
+		}},
+		{&e.losses, "losses", func(in []*Node) []*Node {
+			return []*Node{c.Loss(in[:n], model.Batch{Inputs: in[n], Labels: in[n+1]})}
+		}},
+		{&e.update, "update", e.updateGraph},
+	} {
+		exec, err := NewExec(backend, x.fn)
+		if err != nil {
+			return nil, fmt.Errorf("train: graph %s: %w", x.name, err)
+		}
+		exec.SetMaxCache(graphCache)
+		*x.exec = exec.WithName(x.name)
+	}
+	return e, nil
+}
+
+// A state is the engine's numbers off the backend, each in the order of Params.
+type state struct{ weights, moment1, moment2 [][]float32 }
+
+// load puts a state on the backend. It does so here, before any graph runs: two
+// shards that moved the same tensor at once would race in GoMLX.
+func (e *engine) load(s state) error {
+	for _, group := range []struct {
+		to   *[]*tensors.Tensor
+		from [][]float32
+	}{{&e.weights, s.weights}, {&e.moment1, s.moment1}, {&e.moment2, s.moment2}} {
+		*group.to = make([]*tensors.Tensor, len(e.params))
+		for i, p := range e.params {
+			t := tensors.FromFlatDataAndDimensions(group.from[i], p.Shape...)
+			if err := t.ToDevice(e.backend, 0); err != nil {
+				return fmt.Errorf("train: loading %s: %w", p.Name, err)
+			}
+			(*group.to)[i] = t
+		}
+	}
+	return nil
+}
+
+// save copies the state off the backend.
+func (e *engine) save() (state, error) {
+	var s state
+	for _, group := range []struct {
+		from []*tensors.Tensor
+		to   *[][]float32
+	}{{e.weights, &s.weights}, {e.moment1, &s.moment1}, {e.moment2, &s.moment2}} {
+		for i, t := range group.from {
+			values, err := tensors.CopyFlatData[float32](t)
+			if err != nil {
+				return s, fmt.Errorf("train: reading %s: %w", e.params[i].Name, err)
+			}
+			*group.to = append(*group.to, values)
+		}
+	}
+	return s, nil
+}
+
+// compile builds the graphs for a batch shape, so that no step pays for it.
+func (e *engine) compile(s curriculum.Shape) error {
+	weights := make([]shapes.Shape, len(e.params))
+	for i, p := range e.params {
+		weights[i] = shapes.Make(dtypes.Float32, p.Shape...)
+	}
+	for i := range shards {
+		rows := shardEnd(s.Rows, i+1) - shardEnd(s.Rows, i)
+		if rows == 0 {
+			continue
+		}
+		in := append(weights[:len(weights):len(weights)],
+			shapes.Make(dtypes.Int32, rows, s.Length), shapes.Make(dtypes.Int32, rows, s.Length), shapes.Make(dtypes.Float32))
+		if routed := len(e.config.Routed); routed > 0 && s.Kept < s.Length {
+			in = append(in, shapes.Make(dtypes.Int32, routed, rows, s.Kept))
+		}
+		if _, err := e.gradients.Compile(in...); err != nil {
+			return fmt.Errorf("train: compiling for a batch of %d x %d, %d kept: %w", s.Rows, s.Length, s.Kept, err)
+		}
+	}
+	return nil
+}
+
+// shardEnd returns the first row after shard i-1 of a batch.
+func shardEnd(rows, i int) int { return rows * i / shards }
+
+// step makes one optimizer update and returns the batch's mean loss in nats a
+// label and the norm of its gradient before clipping. On a loss or a norm that
+// is not finite it changes nothing and returns them.
+func (e *engine) step(b *batch.Batch, rate float64, step int64) (loss, norm float64, err error) {
+	labels := b.Targets()
+	if labels == 0 {
+		return 0, 0, fmt.Errorf("train: the batch of step %d has nothing to predict", step)
+	}
+	type result struct {
+		out []*tensors.Tensor
+		err error
+	}
+	results := make([]result, shards)
+	var group sync.WaitGroup
+	for i := range shards {
+		from, to := shardEnd(b.Rows, i), shardEnd(b.Rows, i+1)
+		if from == to {
+			continue
+		}
+		group.Go(func() {
+			args := e.arguments(rowsTensor(b, b.Inputs, from, to), rowsTensor(b, b.Labels, from, to))
+			args = append(args, float32(1/float64(labels)))
+			if b.Kept != nil {
+				args = append(args, keptTensor(b, from, to))
+			}
+			results[i].out, results[i].err = e.gradients.Exec(args...)
+		})
+	}
+	group.Wait()
+	var gradients []any
+	for _, r := range results {
+		if r.err != nil {
+			return 0, 0, fmt.Errorf("train: step %d: %w", step, r.err)
+		}
+		if r.out == nil {
+			continue
+		}
+		loss += float64(tensors.ToScalar[float32](r.out[0]))
+		for _, g := range r.out[1:] {
+			gradients = append(gradients, g)
+		}
+	}
+	loss /= float64(labels)
+
+	args := make([]any, 0, 3*len(e.params)+len(gradients)+1)
+	for _, group := range [][]*tensors.Tensor{e.weights, e.moment1, e.moment2} {
+		for _, t := range group {
+			args = append(args, t)
+		}
+	}
+	args = append(args, gradients...)
+	args = append(args, e.optimizer.rates(rate, step+1))
+	out, err := e.update.Exec(args...)
+	if err != nil {
+		return 0, 0, fmt.Errorf("train: step %d: update: %w", step, err)
+	}
+	norm = float64(tensors.ToScalar[float32](out[len(out)-1]))
+	fresh := out[:len(out)-1]
+	stale := fresh
+	if !diverged(loss) && !diverged(norm) {
+		n := len(e.params)
+		stale = append(append(append([]*tensors.Tensor{}, e.weights...), e.moment1...), e.moment2...)
+		e.weights, e.moment1, e.moment2 = fresh[:n], fresh[n:2*n], fresh[2*n:]
+	}
+	for _, g := range gradients {
+		stale = append(stale, g.(*tensors.Tensor))
+	}
+	for _, t := range stale { // back to the backend's pool now, not at the next collection
+		if err := t.FinalizeAll(); err != nil {
+			return 0, 0, fmt.Errorf("train: step %d: %w", step, err)
+		}
+	}
+	return loss, norm, nil
+}
+
+func diverged(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
+
+// arguments returns the weights followed by more.
+func (e *engine) arguments(more ...any) []any {
+	args := make([]any, 0, len(e.weights)+len(more)+2)
+	for _, w := range e.weights {
+		args = append(args, w)
+	}
+	return append(args, more...)
+}
+
+// rowsTensor returns rows [from, to) of a batch's inputs or labels, [to-from, length].
+func rowsTensor(b *batch.Batch, values []int32, from, to int) *tensors.Tensor {
+	return tensors.FromFlatDataAndDimensions(values[from*b.Length:to*b.Length], to-from, b.Length)
+}
+
+// keptTensor returns the kept positions of rows [from, to) of a batch,
+// [routed, to-from, kept].
+func keptTensor(b *batch.Batch, from, to int) *tensors.Tensor {
+	width := b.Shape.Kept
+	routed := len(b.Kept) / (b.Rows * width)
+	part := make([]int32, 0, routed*(to-from)*width)
+	for l := range routed {
+		part = append(part, b.Kept[(l*b.Rows+from)*width:(l*b.Rows+to)*width]...)
+	}
+	return tensors.FromFlatDataAndDimensions(part, routed, to-from, width)
+}
+
+// loss returns the mean loss over batches, every token seen by every layer.
+func (e *engine) loss(batches []*batch.Batch) (float64, error) {
+	sums, errs := make([]float64, len(batches)), make([]error, len(batches))
+	var group sync.WaitGroup
+	for worker := range shards {
+		group.Go(func() {
+			for i := worker; i < len(batches); i += shards {
+				b := batches[i]
+				out, err := e.losses.Exec(e.arguments(rowsTensor(b, b.Inputs, 0, b.Rows), rowsTensor(b, b.Labels, 0, b.Rows))...)
+				if err != nil {
+					errs[i] = err
+					return
+				}
+				sums[i] = float64(tensors.ToScalar[float32](out[0]))
+			}
+		})
+	}
+	group.Wait()
+	total, labels := 0.0, int64(0)
+	for i, b := range batches { // in order, so that the sum rounds alike every time
+		if errs[i] != nil {
+			return 0, fmt.Errorf("train: evaluation: %w", errs[i])
+		}
+		total += sums[i]
+		labels += b.Targets()
+	}
+	return total / float64(labels), nil
+}

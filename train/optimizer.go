@@ -1,0 +1,89 @@
+package train
+
+import (
+	"math"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gradus-ml/gradus/internal/fault"
+)
+
+// An Optimizer is AdamW (Loshchilov and Hutter, arXiv 1711.05101): Adam with
+// decay of the weights themselves, here of matrices only, not of norms, biases
+// and embeddings.
+type Optimizer struct {
+	Beta1, Beta2 float64 // decay of the running means of the gradient and its square
+	Epsilon      float64
+	Decay        float64 // share of a weight that a step of rate 1 removes
+	Clip         float64 // largest norm of the whole gradient; 0: no limit
+}
+
+// Validate reports impossible settings.
+func (o Optimizer) Validate() error {
+	switch {
+	case !(o.Beta1 >= 0 && o.Beta1 < 1) || !(o.Beta2 >= 0 && o.Beta2 < 1):
+		return fault.Invalidf("optimizer: betas [%v, %v]; both must lie in [0, 1)", o.Beta1, o.Beta2)
+	case !(o.Epsilon > 0):
+		return fault.Invalidf("optimizer: epsilon is %v; it must be positive", o.Epsilon)
+	case !(o.Decay >= 0) || math.IsInf(o.Decay, 0):
+		return fault.Invalidf("optimizer: weight decay is %v; it must be finite and not negative", o.Decay)
+	case !(o.Clip >= 0):
+		return fault.Invalidf("optimizer: clip is %v; it must not be negative (0 is no limit)", o.Clip)
+	}
+	return nil
+}
+
+// rates returns what changes from step to step, for update number t from 1: the
+// learning rate, and the factors that undo the moments' start at zero.
+func (o Optimizer) rates(rate float64, t int64) []float32 {
+	return []float32{
+		float32(rate),
+		float32(1 / (1 - math.Pow(o.Beta1, float64(t)))),
+		float32(1 / (1 - math.Pow(o.Beta2, float64(t)))),
+	}
+}
+
+// updateGraph adds the shards' gradients, clips them, and steps.
+func (e *engine) updateGraph(in []*Node) []*Node {
+	o, n := e.optimizer, len(e.params)
+	weights, moment1, moment2 := in[:n], in[n:2*n], in[2*n:3*n]
+	gradients := append([]*Node{}, in[3*n:4*n]...)
+	for at := 4 * n; at < len(in)-1; at += n {
+		for i := range gradients {
+			gradients[i] = Add(gradients[i], in[at+i])
+		}
+	}
+	rates := in[len(in)-1]
+	at := func(i int) *Node { return Reshape(Slice(rates, AxisElem(i))) }
+	rate, unbias1, unbias2 := at(0), at(1), at(2)
+
+	var squares *Node
+	for _, g := range gradients {
+		flat := Reshape(g, g.Shape().Size())
+		square := Einsum("n,n->", flat, flat)
+		if squares == nil {
+			squares = square
+		} else {
+			squares = Add(squares, square)
+		}
+	}
+	norm := Sqrt(squares)
+	clip := Scalar(norm.Graph(), dtypes.Float32, 1)
+	if o.Clip > 0 {
+		clip = Min(clip, Div(Scalar(norm.Graph(), dtypes.Float32, o.Clip), AddScalar(norm, 1e-6)))
+	}
+	var newWeights, newMoment1, newMoment2 []*Node
+	for i, p := range e.params {
+		g := Mul(gradients[i], clip)
+		m := Add(MulScalar(moment1[i], o.Beta1), MulScalar(g, 1-o.Beta1))
+		v := Add(MulScalar(moment2[i], o.Beta2), MulScalar(Square(g), 1-o.Beta2))
+		move := Div(Mul(m, unbias1), AddScalar(Sqrt(Mul(v, unbias2)), o.Epsilon))
+		if p.Decay && o.Decay > 0 {
+			move = Add(move, MulScalar(weights[i], o.Decay))
+		}
+		newWeights = append(newWeights, Sub(weights[i], Mul(move, rate)))
+		newMoment1 = append(newMoment1, m)
+		newMoment2 = append(newMoment2, v)
+	}
+	return append(append(append(newWeights, newMoment1...), newMoment2...), norm)
+}
