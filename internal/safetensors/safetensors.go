@@ -1,0 +1,170 @@
+// Package safetensors reads and writes the safetensors format: named tensors in
+// one file that any framework opens.
+//
+// A file is, in order:
+//
+//	8 bytes   length n of the header, little-endian
+//	n bytes   the header: a JSON object of name -> {dtype, shape, data_offsets},
+//	          and "__metadata__" -> object of strings; padded with spaces
+//	the rest  the tensors' elements, little-endian, end to end, each at its
+//	          data_offsets [begin, end) counted from the end of the header
+//
+// Only float32 ("F32") is written and read here; other dtypes are refused by
+// name when asked for.
+package safetensors
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+
+	"github.com/gradus-ml/gradus/internal/fault"
+)
+
+// maxHeader is the largest header the format's own implementation accepts.
+const maxHeader = 100 << 20
+
+// A Tensor is a named array of float32 in row-major order.
+type Tensor struct {
+	Name  string
+	Shape []int
+	Data  []float32
+}
+
+type entry struct {
+	DType   string    `json:"dtype"`
+	Shape   []int64   `json:"shape"`
+	Offsets [2]uint64 `json:"data_offsets"`
+}
+
+// Write writes the tensors in the order given, with metadata beside them.
+func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
+	header := map[string]any{}
+	if len(metadata) > 0 {
+		header["__metadata__"] = metadata
+	}
+	at := uint64(0)
+	for _, t := range tensors {
+		e := entry{DType: "F32", Shape: []int64{}}
+		n := 1
+		for _, d := range t.Shape {
+			e.Shape = append(e.Shape, int64(d))
+			n *= d
+		}
+		if n != len(t.Data) {
+			return fmt.Errorf("safetensors: %s has shape %v and %d elements", t.Name, t.Shape, len(t.Data))
+		}
+		if _, ok := header[t.Name]; ok {
+			return fmt.Errorf("safetensors: two tensors are named %q", t.Name)
+		}
+		e.Offsets = [2]uint64{at, at + 4*uint64(n)}
+		at = e.Offsets[1]
+		header[t.Name] = e
+	}
+	text, err := json.Marshal(header) // keys come out sorted
+	if err != nil {
+		return fmt.Errorf("safetensors: %w", err)
+	}
+	for len(text)%8 != 0 {
+		text = append(text, ' ') // so that the data is aligned
+	}
+	if _, err := w.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(text)))); err != nil {
+		return err
+	}
+	if _, err := w.Write(text); err != nil {
+		return err
+	}
+	buf := make([]byte, 0, 1<<16)
+	for _, t := range tensors {
+		for part := range slices.Chunk(t.Data, 1<<14) {
+			buf = buf[:0]
+			for _, v := range part {
+				buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
+			}
+			if _, err := w.Write(buf); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Read returns the tensors of a file by name, and its metadata. A damaged file is
+// an error of kind fault.Corrupt that names the place.
+func Read(path string) (map[string]Tensor, map[string]string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	tensors, metadata, err := Decode(data)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return tensors, metadata, nil
+}
+
+// Decode is Read on the bytes of a file.
+func Decode(data []byte) (map[string]Tensor, map[string]string, error) {
+	if len(data) < 8 {
+		return nil, nil, fault.Corruptf("a safetensors file of %d bytes; the header's length alone takes 8", len(data))
+	}
+	n := binary.LittleEndian.Uint64(data)
+	if n > maxHeader || n > uint64(len(data)-8) {
+		return nil, nil, fault.Corruptf("a safetensors header of %d bytes in a file of %d", n, len(data))
+	}
+	var header map[string]json.RawMessage
+	if err := json.Unmarshal(data[8:8+n], &header); err != nil {
+		return nil, nil, fault.Corruptf("safetensors header: %w", err)
+	}
+	var metadata map[string]string
+	if raw, ok := header["__metadata__"]; ok {
+		if err := json.Unmarshal(raw, &metadata); err != nil {
+			return nil, nil, fault.Corruptf("safetensors header: __metadata__: %w", err)
+		}
+		delete(header, "__metadata__")
+	}
+	body := data[8+n:]
+	tensors := make(map[string]Tensor, len(header))
+	for name, raw := range header {
+		t, err := decodeTensor(name, raw, body)
+		if err != nil {
+			return nil, nil, fault.Corruptf("safetensors header: tensor %q: %w", name, err)
+		}
+		tensors[name] = t
+	}
+	return tensors, metadata, nil
+}
+
+func decodeTensor(name string, raw json.RawMessage, body []byte) (Tensor, error) {
+	var e entry
+	if err := json.Unmarshal(raw, &e); err != nil {
+		return Tensor{}, err
+	}
+	begin, end := e.Offsets[0], e.Offsets[1]
+	if begin > end || end > uint64(len(body)) {
+		return Tensor{}, fmt.Errorf("data_offsets [%d, %d] in %d bytes of data", begin, end, len(body))
+	}
+	if e.DType != "F32" {
+		return Tensor{}, fmt.Errorf("dtype %s; only F32 is read", e.DType)
+	}
+	elements, t := uint64(1), Tensor{Name: name}
+	for _, d := range e.Shape {
+		if d < 0 || d > 0 && elements > uint64(len(body))/uint64(d) {
+			return Tensor{}, fmt.Errorf("shape %v in %d bytes of data", e.Shape, len(body))
+		}
+		elements *= uint64(d)
+		t.Shape = append(t.Shape, int(d))
+	}
+	if 4*elements != end-begin {
+		return Tensor{}, fmt.Errorf("shape %v takes %d bytes and data_offsets hold %d", e.Shape, 4*elements, end-begin)
+	}
+	t.Data = make([]float32, elements)
+	for i := range t.Data {
+		t.Data[i] = math.Float32frombits(binary.LittleEndian.Uint32(body[begin+4*uint64(i):]))
+	}
+	return t, nil
+}
