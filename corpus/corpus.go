@@ -89,6 +89,17 @@ func Files(prefix string) []string {
 
 var endings = [...]string{".bin", ".idx", ".json"}
 
+// Exists reports whether one of a corpus' two files of tokens is there, whole or
+// not: whether Open would find something to say about it.
+func Exists(prefix string) bool {
+	for _, name := range Files(prefix)[:2] {
+		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
+			return true
+		}
+	}
+	return false
+}
+
 // trimPrefix takes the ending off a file's name, unless a corpus has that name
 // with a second ending.
 func trimPrefix(name string) string {
