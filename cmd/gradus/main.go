@@ -84,6 +84,7 @@ corpus, recipe or version), 130 interrupted.`,
 	root.AddCommand(
 		// One line a verb, in the order of the work.
 		newPrepare(),
+		newReport(),
 	)
 	for _, verb := range root.Commands() {
 		verb.Args = usageArgs(verb.Args)
