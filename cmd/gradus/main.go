@@ -84,6 +84,9 @@ corpus, recipe or version), 130 interrupted.`,
 	root.AddCommand(
 		// One line a verb, in the order of the work.
 		newPrepare(),
+		newAnalyze(),
+		newInspect(),
+		newCheck(),
 		newReport(),
 	)
 	for _, verb := range root.Commands() {

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/gradus-ml/gradus/analyze"
+	"github.com/gradus-ml/gradus/corpus"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/metric"
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+func newAnalyze() *cobra.Command {
+	var o analyze.Options
+	var prefix, out string
+	var cut corpus.Cut
+	var names []string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "analyze --corpus PREFIX (--window N | --documents) --out DIR",
+		Short: "Measure how hard every sample of a corpus is",
+		Long: `Analyze measures every sample of a corpus by metrics and makes an index: a
+directory with each sample's values, all samples in order of each metric, and a
+manifest that says what it was made of. The arrays are .npy files, which NumPy
+maps too.
+
+A sample is a window of N+1 tokens of the concatenated documents (N inputs and
+the N targets one place further), or one document.
+
+The index is the same for any number of workers. It appears under its name when
+it is complete, or not at all.
+
+Metrics:
+` + describeMetrics(),
+		Example: `  gradus analyze --corpus data/gosrc --window 256 --out data/gosrc.index
+  gradus analyze --corpus data/web --documents --metric rarity --out data/web.index`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := needFlags(cmd, "corpus", "out"); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("window") && cut.Window < 1 {
+				return fault.Invalidf("--window %d: a window has at least 1 token", cut.Window)
+			}
+			if err := cut.Validate(); err != nil {
+				return fault.Invalidf("%w (--window N or --documents); see '%s --help'", err, cmd.CommandPath())
+			}
+			for _, name := range names {
+				m, err := metric.Builtin().Find(name)
+				if err != nil {
+					return err
+				}
+				o.Metrics = append(o.Metrics, m)
+			}
+			c, err := corpus.Open(prefix)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			samples, err := c.Samples(cut)
+			if err != nil {
+				return err
+			}
+			gauge := newPassGauge(cmd.ErrOrStderr())
+			o.Progress = gauge.show
+			result, err := analyze.Run(cmd.Context(), samples, out, o)
+			gauge.close()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), result)
+			}
+			return printAnalysis(cmd.OutOrStdout(), result)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&prefix, "corpus", "", "name of the corpus, without ending")
+	f.StringVar(&out, "out", "", "directory of the index")
+	f.IntVar(&cut.Window, "window", 0, "make every N tokens (and one more) a sample")
+	f.BoolVar(&cut.Documents, "documents", false, "make every document a sample")
+	f.StringSliceVar(&names, "metric", metric.Builtin().Names(), "what to measure (may be repeated)")
+	f.BoolVar(&o.Force, "force", false, "replace an existing index")
+	f.IntVar(&o.Workers, "workers", 0, "how many cores to use (default: all)")
+	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	return cmd
+}
+
+func describeMetrics() string {
+	var lines strings.Builder
+	w := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
+	for _, m := range metric.Builtin() {
+		fmt.Fprintf(w, "  %s\t%s\n", m.Info().Name, m.Info().Summary)
+	}
+	w.Flush()
+	return strings.TrimSuffix(lines.String(), "\n")
+}
+
+func printAnalysis(out io.Writer, r analyze.Result) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "metric\tmin\t25 %\t50 %\t75 %\tmax\tunit\t")
+	for _, m := range r.Manifest.Metrics {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", m.Name, short(m.Min),
+			short(m.Quantiles[25]), short(m.Quantiles[50]), short(m.Quantiles[75]), short(m.Max), m.Unit)
+	}
+	fmt.Fprintln(w)
+	fmt.Fprintln(w, "pass\tseconds\tsamples/s\ttokens/s\t")
+	for _, p := range r.Passes {
+		fmt.Fprintf(w, "%s\t%.2f\t%s\t%s\t\n", p.Name, p.Seconds, rate(p.Samples, p.Seconds), rate(p.Tokens, p.Seconds))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "\nindex: %s (%d samples, %s, in %.2f s)\n", r.Index, r.Manifest.Samples, r.Manifest.Cut, r.Seconds)
+	return err
+}
+
+// short writes a value in a table: whole numbers as they are, others with
+// enough digits to be told apart.
+func short(v float64) string {
+	if v == float64(int64(v)) {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.5g", v)
+}
+
+// rate writes n per second, "-" if nothing was done, with a factor of 1000s.
+func rate(n int64, seconds float64) string {
+	if n == 0 || seconds <= 0 {
+		return "-"
+	}
+	r := float64(n) / seconds
+	for _, unit := range []string{"", " k", " M"} {
+		if r < 1000 {
+			return fmt.Sprintf("%.3g%s", r, unit)
+		}
+		r /= 1000
+	}
+	return fmt.Sprintf("%.3g G", r)
+}
+
+// passGauge shows how far an analysis is: a bar for each pass on a terminal,
+// elsewhere a line every ten seconds.
+type passGauge struct {
+	w     io.Writer
+	tty   bool
+	pass  string
+	bar   *progressbar.ProgressBar
+	began time.Time // of the pass
+	next  time.Time // when the next line is due
+}
+
+func newPassGauge(w io.Writer) *passGauge {
+	f, ok := w.(*os.File)
+	return &passGauge{w: w, tty: ok && term.IsTerminal(int(f.Fd())), next: time.Now().Add(meterPause)}
+}
+
+func (g *passGauge) show(p analyze.Progress) {
+	now := time.Now()
+	done, total, unit := p.Tokens, p.TotalTokens, "tokens"
+	if total == 0 {
+		done, total, unit = p.Samples, p.TotalSamples, "samples"
+	}
+	if p.Pass != g.pass {
+		g.close()
+		g.pass, g.began = p.Pass, now
+		if g.tty {
+			g.bar = progressbar.NewOptions64(total,
+				progressbar.OptionSetWriter(g.w),
+				progressbar.OptionThrottle(barPause),
+				progressbar.OptionSetPredictTime(true),
+				progressbar.OptionFullWidth(),
+				progressbar.OptionClearOnFinish())
+		}
+	}
+	seconds := now.Sub(g.began).Seconds()
+	speed := fmt.Sprintf("%s samples/s, %s tokens/s", rate(p.Samples, seconds), rate(p.Tokens, seconds))
+	switch {
+	case g.bar != nil:
+		g.bar.Describe(fmt.Sprintf("%-10s %s", p.Pass, speed))
+		g.bar.Set64(done)
+	case !g.tty && now.After(g.next):
+		g.next = now.Add(meterPause)
+		fmt.Fprintf(g.w, "analyze: %s: %d of %d %s, %s\n", p.Pass, done, total, unit, speed)
+	}
+}
+
+func (g *passGauge) close() {
+	if g.bar != nil {
+		g.bar.Finish()
+		g.bar = nil
+	}
+}

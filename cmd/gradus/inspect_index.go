@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/gradus-ml/gradus/corpus"
+	"github.com/gradus-ml/gradus/index"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/tokenizer"
+)
+
+// indexView is what inspect shows of an index.
+type indexView struct {
+	Kind     string         `json:"kind"`
+	Path     string         `json:"path"`
+	Manifest index.Manifest `json:"manifest"`
+	Columns  []columnView   `json:"columns"`
+	// Note says why samples have no text, if they have none.
+	Note string `json:"note,omitempty"`
+}
+
+// columnView is what inspect shows of a metric beyond the manifest.
+type columnView struct {
+	Metric    string       `json:"metric"`
+	Histogram []bin        `json:"histogram"`
+	Easiest   []sampleView `json:"easiest"` // the easiest first
+	Hardest   []sampleView `json:"hardest"` // the hardest first
+}
+
+// bin counts the samples with From <= value < To; the last also those at To.
+type bin struct {
+	From  float64 `json:"from"`
+	To    float64 `json:"to"`
+	Count int64   `json:"count"`
+}
+
+type sampleView struct {
+	ID    int64   `json:"id"`
+	Value float64 `json:"value"`
+	Text  string  `json:"text,omitempty"`
+}
+
+const (
+	histogramBins  = 12
+	histogramWidth = 40
+	extremes       = 3 // samples shown at either end
+)
+
+func inspectIndex(_ context.Context, w io.Writer, path string, o inspectOptions) error {
+	x, err := index.Open(path)
+	if err != nil {
+		return err
+	}
+	defer x.Close()
+	v := indexView{Kind: "index", Path: path, Manifest: x.Manifest()}
+	samples, err := samplesOf(x, o.corpus)
+	if err != nil {
+		// Without its corpus an index still has its numbers; only a corpus
+		// that was asked for by name has to be the right one.
+		if o.corpus != "" {
+			return err
+		}
+		v.Note = "samples have no text here: " + err.Error()
+	}
+	text := func(int64) (string, error) { return "", nil }
+	if samples != nil {
+		c := samples.Corpus()
+		defer c.Close()
+		text = excerpts(samples, textOf(c))
+	}
+	for _, name := range x.Metrics() {
+		c, err := x.Column(name)
+		if err != nil {
+			return err
+		}
+		column, err := viewColumn(c, text)
+		if err != nil {
+			return err
+		}
+		v.Columns = append(v.Columns, column)
+	}
+	if o.json {
+		return printJSON(w, v)
+	}
+	return printIndex(w, v)
+}
+
+// samplesOf opens the samples an index was made of, from prefix or, if that is
+// empty, from where the index says the corpus was.
+func samplesOf(x *index.Index, prefix string) (*corpus.Samples, error) {
+	if prefix == "" {
+		prefix = x.Manifest().Corpus.Prefix
+	}
+	c, err := corpus.Open(prefix)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.Samples(x.Manifest().Cut)
+	if errors.Is(err, fault.Invalid) {
+		err = fault.Mismatchf("%w: it is not the corpus of index %s", err, x.Path())
+	}
+	if err == nil {
+		err = x.Matches(s)
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// excerpts returns a function that shows how a sample begins.
+func excerpts(s *corpus.Samples, tok tokenizer.Tokenizer) func(id int64) (string, error) {
+	return func(id int64) (string, error) {
+		start, end := s.Span(id)
+		return excerpt(s.Corpus(), tok, start, end)
+	}
+}
+
+func viewColumn(c *index.Column, text func(id int64) (string, error)) (columnView, error) {
+	v := columnView{Metric: c.Metric().Name, Histogram: histogram(c)}
+	show := func(rank int64) (sampleView, error) {
+		id := c.At(rank)
+		s, err := text(id)
+		return sampleView{ID: id, Value: c.Value(id), Text: s}, err
+	}
+	for i := range min(extremes, c.Len()) {
+		easy, err := show(i)
+		if err != nil {
+			return v, err
+		}
+		hard, err := show(c.Len() - 1 - i)
+		if err != nil {
+			return v, err
+		}
+		v.Easiest, v.Hardest = append(v.Easiest, easy), append(v.Hardest, hard)
+	}
+	return v, nil
+}
+
+// histogram counts by binary search in the order, a few dozen looks for any
+// number of samples.
+func histogram(c *index.Column) []bin {
+	low, high := c.Value(c.At(0)), c.Value(c.At(c.Len()-1))
+	n := histogramBins
+	if c.Metric().DType == "<i8" {
+		n = int(min(float64(n), max(high-low, 1))) // no bin without a whole number
+	}
+	if low == high {
+		n = 1
+	}
+	below := func(v float64) int64 {
+		return int64(sort.Search(int(c.Len()), func(rank int) bool { return c.Value(c.At(int64(rank))) >= v }))
+	}
+	bins := make([]bin, n)
+	before := int64(0)
+	for i := range bins {
+		// Weighted, since high-low may be beyond the largest float64.
+		edge := func(i int) float64 { return low*(float64(n-i)/float64(n)) + high*(float64(i)/float64(n)) }
+		b := bin{From: edge(i), To: edge(i + 1)}
+		upTo := c.Len()
+		if i < n-1 {
+			upTo = below(b.To)
+		}
+		b.Count, before = upTo-before, upTo
+		bins[i] = b
+	}
+	return bins
+}
+
+func printIndex(out io.Writer, v indexView) error {
+	m := v.Manifest
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "index\t%s\n", v.Path)
+	fmt.Fprintf(w, "corpus\t%s (%d documents, %d tokens)\n", m.Corpus.Prefix, m.Corpus.Documents, m.Corpus.Tokens)
+	fmt.Fprintf(w, "fingerprint\t%s\n", m.Corpus.Fingerprint)
+	fmt.Fprintf(w, "samples\t%d (%s)\n", m.Samples, m.Cut)
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for i, c := range v.Columns {
+		if err := printColumn(out, m.Metrics[i], c); err != nil {
+			return err
+		}
+	}
+	if v.Note != "" {
+		_, err := fmt.Fprintf(out, "\n%s\n", v.Note)
+		return err
+	}
+	return nil
+}
+
+func printColumn(out io.Writer, m index.Metric, c columnView) error {
+	fmt.Fprintf(out, "\n%s, in %s (version %d), mean %s\n\n", m.Name, m.Unit, m.Version, short(m.Mean))
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	percents := []int{0, 1, 5, 25, 50, 75, 95, 99, 100}
+	for _, p := range percents {
+		fmt.Fprintf(w, "%d %%\t", p)
+	}
+	fmt.Fprintln(w)
+	for _, p := range percents {
+		fmt.Fprintf(w, "%s\t", short(m.Quantiles[p]))
+	}
+	fmt.Fprint(w, "\n\n")
+	w.Flush()
+
+	most := int64(1)
+	for _, b := range c.Histogram {
+		most = max(most, b.Count)
+	}
+	for _, b := range c.Histogram {
+		bar := strings.Repeat("#", int((b.Count*histogramWidth+most-1)/most))
+		fmt.Fprintf(w, "%s\tto\t%s\t%d\t  %s\n", short(b.From), short(b.To), b.Count, bar)
+	}
+	w.Flush()
+
+	for _, end := range []struct {
+		name    string
+		samples []sampleView
+	}{{"easiest", c.Easiest}, {"hardest", c.Hardest}} {
+		fmt.Fprintf(out, "\n%s samples\n", end.name)
+		for _, s := range end.samples {
+			fmt.Fprintf(w, "  %d\t%s\t  %s\n", s.ID, short(s.Value), s.Text)
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
