@@ -7,8 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 
+	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/index"
 	"github.com/gradus-ml/gradus/internal/fault"
 )
@@ -30,7 +30,7 @@ type artifact struct {
 func artifacts() []artifact {
 	return []artifact{
 		{"index", index.Is, inspectIndex, checkIndex},
-		{"corpus", isCorpus, inspectCorpus, checkCorpus},
+		{"corpus", corpus.Exists, inspectCorpus, checkCorpus},
 	}
 }
 
@@ -49,17 +49,4 @@ func artifactAt(path string) (artifact, error) {
 		return artifact{}, err
 	}
 	return artifact{}, fault.Invalidf("%s is nothing that gradus makes; a corpus is named by its prefix, an index by its directory", path)
-}
-
-// isCorpus reports whether path is the prefix of a corpus or one of its files.
-func isCorpus(path string) bool {
-	for _, ending := range []string{".idx", ".bin"} {
-		for _, file := range []string{path + ending, path} {
-			info, err := os.Stat(file)
-			if err == nil && info.Mode().IsRegular() && strings.HasSuffix(file, ending) {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -54,8 +54,8 @@ type corpusView struct {
 	Tokens    int64  `json:"tokens"`
 	DType     string `json:"dtype"`
 	corpus.Meta
-	Fingerprint string `json:"fingerprint"`
-	Begins      string `json:"begins"`
+	Fingerprint string  `json:"fingerprint"`
+	Begins      excerpt `json:"begins"`
 }
 
 func inspectCorpus(_ context.Context, w io.Writer, path string, o inspectOptions) error {
@@ -71,7 +71,7 @@ func inspectCorpus(_ context.Context, w io.Writer, path string, o inspectOptions
 	if v.Fingerprint, err = c.Fingerprint(); err != nil {
 		return err
 	}
-	if v.Begins, err = excerpt(c, textOf(c), 0, c.Tokens()); err != nil {
+	if v.Begins, err = excerptOf(c, textOf(c), 0, c.Tokens()); err != nil {
 		return err
 	}
 	if o.json {
@@ -111,43 +111,51 @@ func textOf(c *corpus.Corpus) tokenizer.Tokenizer {
 	return tok
 }
 
-// excerptTokens and excerptRunes bound an excerpt to a line: no tokenizer has
-// tokens that are shorter than a byte.
+// excerpt is how a run of tokens begins.
+type excerpt struct {
+	Text   string  `json:"text,omitempty"`
+	Tokens []int32 `json:"tokens,omitempty"` // instead of a text, if there is no tokenizer
+	Cut    bool    `json:"cut,omitempty"`    // there is more
+}
+
+// Limits of an excerpt, so that it fits a line. A token is at least a byte.
 const (
-	excerptTokens = 60
-	excerptRunes  = 60
+	excerptTokens  = 60
+	excerptRunes   = 60
+	excerptNumbers = 10
 )
 
-// excerpt returns how the tokens [start, end) begin, as a quoted text or, with
-// no tokenizer, as numbers.
-func excerpt(c *corpus.Corpus, tok tokenizer.Tokenizer, start, end int64) (string, error) {
+// excerptOf returns how the tokens [start, end) of a corpus begin.
+func excerptOf(c *corpus.Corpus, tok tokenizer.Tokenizer, start, end int64) (excerpt, error) {
 	limit := int64(excerptTokens)
 	if tok == nil {
-		limit = 10
+		limit = excerptNumbers
 	}
-	tokens := make([]int32, min(end-start, limit))
-	if err := c.Read(tokens, start); err != nil {
-		return "", err
+	e := excerpt{Tokens: make([]int32, min(end-start, limit)), Cut: end-start > limit}
+	if err := c.Read(e.Tokens, start); err != nil || tok == nil {
+		return e, err
 	}
-	if tok == nil {
-		return ellipsis(fmt.Sprint(tokens), end-start > limit), nil
-	}
-	text := tok.Decode(nil, tokens)
-	cut := end-start > limit
+	text := tok.Decode(nil, e.Tokens)
 	for n, i := 0, 0; i < len(text); n++ {
 		if n == excerptRunes {
-			text, cut = text[:i], true
+			text, e.Cut = text[:i], true
 			break
 		}
 		_, size := utf8.DecodeRune(text[i:])
 		i += size
 	}
-	return ellipsis(strconv.Quote(string(text)), cut), nil
+	e.Text, e.Tokens = string(text), nil
+	return e, nil
 }
 
-func ellipsis(s string, cut bool) string {
-	if cut {
-		return s + "..."
+// String shows the excerpt in one line, whatever bytes it has.
+func (e excerpt) String() string {
+	s := strconv.Quote(e.Text)
+	if e.Tokens != nil {
+		s = fmt.Sprint(e.Tokens)
+	}
+	if e.Cut {
+		s += "..."
 	}
 	return s
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/index"
 	"github.com/gradus-ml/gradus/internal/fault"
-	"github.com/gradus-ml/gradus/tokenizer"
 )
 
 // indexView is what inspect shows of an index.
@@ -41,9 +40,9 @@ type bin struct {
 }
 
 type sampleView struct {
-	ID    int64   `json:"id"`
-	Value float64 `json:"value"`
-	Text  string  `json:"text,omitempty"`
+	ID     int64    `json:"id"`
+	Value  float64  `json:"value"`
+	Begins *excerpt `json:"begins,omitempty"` // nil without the corpus
 }
 
 const (
@@ -68,18 +67,23 @@ func inspectIndex(_ context.Context, w io.Writer, path string, o inspectOptions)
 		}
 		v.Note = "samples have no text here: " + err.Error()
 	}
-	text := func(int64) (string, error) { return "", nil }
+	begins := func(int64) (*excerpt, error) { return nil, nil }
 	if samples != nil {
 		c := samples.Corpus()
 		defer c.Close()
-		text = excerpts(samples, textOf(c))
+		tok := textOf(c)
+		begins = func(id int64) (*excerpt, error) {
+			start, end := samples.Span(id)
+			e, err := excerptOf(c, tok, start, end)
+			return &e, err
+		}
 	}
 	for _, name := range x.Metrics() {
 		c, err := x.Column(name)
 		if err != nil {
 			return err
 		}
-		column, err := viewColumn(c, text)
+		column, err := viewColumn(c, begins)
 		if err != nil {
 			return err
 		}
@@ -115,20 +119,12 @@ func samplesOf(x *index.Index, prefix string) (*corpus.Samples, error) {
 	return s, nil
 }
 
-// excerpts returns a function that shows how a sample begins.
-func excerpts(s *corpus.Samples, tok tokenizer.Tokenizer) func(id int64) (string, error) {
-	return func(id int64) (string, error) {
-		start, end := s.Span(id)
-		return excerpt(s.Corpus(), tok, start, end)
-	}
-}
-
-func viewColumn(c *index.Column, text func(id int64) (string, error)) (columnView, error) {
+func viewColumn(c *index.Column, begins func(id int64) (*excerpt, error)) (columnView, error) {
 	v := columnView{Metric: c.Metric().Name, Histogram: histogram(c)}
 	show := func(rank int64) (sampleView, error) {
 		id := c.At(rank)
-		s, err := text(id)
-		return sampleView{ID: id, Value: c.Value(id), Text: s}, err
+		e, err := begins(id)
+		return sampleView{ID: id, Value: c.Value(id), Begins: e}, err
 	}
 	for i := range min(extremes, c.Len()) {
 		easy, err := show(i)
@@ -226,7 +222,11 @@ func printColumn(out io.Writer, m index.Metric, c columnView) error {
 	}{{"easiest", c.Easiest}, {"hardest", c.Hardest}} {
 		fmt.Fprintf(out, "\n%s samples\n", end.name)
 		for _, s := range end.samples {
-			fmt.Fprintf(w, "  %d\t%s\t  %s\n", s.ID, short(s.Value), s.Text)
+			fmt.Fprintf(w, "  %d\t%s\t", s.ID, short(s.Value))
+			if s.Begins != nil {
+				fmt.Fprintf(w, "  %s", s.Begins)
+			}
+			fmt.Fprintln(w)
 		}
 		if err := w.Flush(); err != nil {
 			return err
