@@ -117,6 +117,8 @@ func whole(v float64) string {
 // duration writes seconds in the unit that people would choose.
 func duration(s float64) string {
 	switch {
+	case s == 0:
+		return "0 s"
 	case s < 0.9995:
 		return fmt.Sprintf("%.3f s", s)
 	case s < 120:

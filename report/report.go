@@ -22,6 +22,7 @@
 package report
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/gradus-ml/gradus/internal/fault"
@@ -42,7 +43,7 @@ type Comparison struct {
 // Run is one run of a comparison.
 type Run struct {
 	Name      string     `json:"name"` // unique in the comparison
-	Log       runlog.Run `json:"log"`  // the first line of its log
+	Log       runlog.Run `json:"log"`  // the first line of its log, what cannot be printed left out
 	Last      int64      `json:"last_step"`
 	Torn      bool       `json:"torn"`              // the log ends in half a line
 	Digest    string     `json:"digest"`            // of all sample ids served
@@ -102,6 +103,11 @@ func Compare(runs []*runlog.Log, names []string, baseline int) (Comparison, erro
 		c.Runs = append(c.Runs, r)
 	}
 	c.describe()
+	if n := len(base); first.Reached != nil && first.Reached.Steps < base[n-1].at.Steps {
+		c.Warnings = append(c.Warnings, fmt.Sprintf(
+			"%s was as low as its final loss at step %s already, before its last evaluation at step %s: savings are measured against the earlier moment.",
+			first.Name, whole(first.Reached.Steps), whole(base[n-1].at.Steps)))
+	}
 	return c, nil
 }
 
@@ -147,9 +153,12 @@ func consumed(s runlog.Step) Amounts {
 
 func summarize(name string, log *runlog.Log, target *float64) Run {
 	r := Run{Name: name, Log: log.Run, Torn: log.Torn}
+	for _, s := range []*string{&r.Log.Name, &r.Log.Recipe, &r.Log.Corpus, &r.Log.Model, &r.Log.Backend} {
+		*s = printable(*s)
+	}
 	if n := len(log.Steps); n > 0 {
 		last := log.Steps[n-1]
-		r.Last, r.Total, r.Digest = last.Step, consumed(last), last.Digest
+		r.Last, r.Total, r.Digest = last.Step, consumed(last), printable(last.Digest)
 	}
 	for _, s := range log.Steps {
 		if !finite(s.Loss) {

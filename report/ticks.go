@@ -23,7 +23,7 @@ func ticks(low, high float64, n int, scale float64) plot.ConstantTicks {
 	}
 	digits := max(0, -int(math.Floor(math.Log10(step)+1e-9)))
 	format := byte('f')
-	if digits > 4 || high >= 1e6 {
+	if digits > 4 || max(-low, high) >= 1e6 {
 		format, digits = 'g', 3
 	}
 	var all plot.ConstantTicks

@@ -171,7 +171,7 @@ func (c *Comparison) differing(property func(Run) string) string {
 }
 
 func orUnknown(s string) string {
-	if s = printable(s); s == "" {
+	if s == "" {
 		return "unknown"
 	}
 	return s

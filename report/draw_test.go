@@ -1,0 +1,161 @@
+package report
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"gonum.org/v1/plot/vg"
+	"pgregory.net/rapid"
+)
+
+func TestThinKeepsWhatIsSeen(t *testing.T) {
+	// The span of every column of half a pixel, which is what a line shows.
+	type span struct{ low, high vg.Length }
+	spans := func(points []vg.Point) map[float64]span {
+		all := map[float64]span{}
+		for _, p := range points {
+			column := math.Floor(float64(p.X) * 2)
+			s, ok := all[column]
+			if !ok {
+				s = span{p.Y, p.Y}
+			}
+			all[column] = span{min(s.low, p.Y), max(s.high, p.Y)}
+		}
+		return all
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		var points []vg.Point
+		var x float64
+		for range rapid.IntRange(1, 200).Draw(t, "points") {
+			x += rapid.Float64Range(0.01, 0.2).Draw(t, "dx")
+			points = append(points, vg.Point{X: vg.Length(x), Y: vg.Length(rapid.IntRange(0, 5).Draw(t, "y"))})
+		}
+		kept := thin(slices.Clone(points))
+		if kept[0] != points[0] || kept[len(kept)-1] != points[len(points)-1] {
+			t.Fatal("an end is gone")
+		}
+		want := spans(points)
+		for column, s := range spans(kept) {
+			if s.low < want[column].low || s.high > want[column].high {
+				t.Fatalf("column %v: %v, was %v", column, s, want[column])
+			}
+		}
+		low, high := points[0].Y, points[0].Y
+		for _, p := range points {
+			low, high = min(low, p.Y), max(high, p.Y)
+		}
+		var all []vg.Length
+		for _, p := range kept {
+			all = append(all, p.Y)
+		}
+		if slices.Min(all) != low || slices.Max(all) != high {
+			t.Fatalf("the range is %v to %v, was %v to %v", slices.Min(all), slices.Max(all), low, high)
+		}
+	})
+}
+
+// 100,000 steps of a staircase are its corners; of noise, four points a column.
+func TestThinIsSmall(t *testing.T) {
+	var stairs, noise []vg.Point
+	for i := range 100_000 {
+		x := vg.Length(i) * 400 / 100_000
+		stairs = append(stairs, vg.Point{X: x, Y: vg.Length(i / 25_000)})
+		noise = append(noise, vg.Point{X: x, Y: vg.Length(math.Sin(float64(i * i)))})
+	}
+	if n := len(thin(stairs)); n > 16 {
+		t.Errorf("a staircase of four steps: %d points", n)
+	}
+	if n := len(thin(noise)); n > 4*800 {
+		t.Errorf("noise: %d points", n)
+	}
+}
+
+func TestTicks(t *testing.T) {
+	for _, c := range []struct {
+		low, high, scale float64
+		want             []string
+	}{
+		{0, 819_200, 1e3, []string{"0", "200", "400", "600", "800"}},
+		{0, 1, 1, []string{"0.0", "0.2", "0.4", "0.6", "0.8", "1.0"}},
+		{2.08, 2.95, 1, []string{"2.2", "2.4", "2.6", "2.8"}},
+		{0, 0.0031, 1, []string{"0.000", "0.001", "0.002", "0.003"}},
+		{-1.2, 1.2, 1, []string{"-1.0", "-0.5", "0.0", "0.5", "1.0"}},
+		{0, 3e-7, 1, []string{"0", "5e-08", "1e-07", "1.5e-07", "2e-07", "2.5e-07", "3e-07"}},
+		{0, 5e21, 1e21, []string{"0", "1", "2", "3", "4", "5"}},
+	} {
+		var got []string
+		for _, tick := range ticks(c.low, c.high, 6, c.scale) {
+			got = append(got, tick.Label)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%v to %v: %s", c.low, c.high, diff)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		low := rapid.Float64Range(-1e6, 1e6).Draw(t, "low")
+		high := low + rapid.Float64Range(1e-3, 1e9).Draw(t, "range")
+		all := ticks(low, high, 6, 1)
+		if len(all) < 2 || len(all) > 12 {
+			t.Fatalf("%d ticks from %v to %v", len(all), low, high)
+		}
+		step := all[1].Value - all[0].Value
+		for _, tick := range all {
+			if tick.Value < low-1e-6*step || tick.Value > high+1e-6*step {
+				t.Fatalf("a tick at %v outside %v to %v", tick.Value, low, high)
+			}
+		}
+	})
+}
+
+// The colours of the runs differ from each other and, at 3:1 or better (WCAG
+// 2.1, 1.4.11), from the ground; those of words at 4.5:1 (1.4.3).
+func TestContrast(t *testing.T) {
+	luminance := func(hex string) float64 {
+		var sum float64
+		for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+			v, err := strconv.ParseUint(strings.TrimPrefix(hex, "#")[2*i:2*i+2], 16, 8)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := float64(v) / 255
+			if c <= 0.03928 {
+				c /= 12.92
+			} else {
+				c = math.Pow((c+0.055)/1.055, 2.4)
+			}
+			sum += weight * c
+		}
+		return sum
+	}
+	contrast := func(a, b string) float64 {
+		x, y := luminance(a), luminance(b)
+		return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+	}
+	check := func(tone tone, want float64) {
+		if c := contrast(tone.light, paper().light); c < want {
+			t.Errorf("%s on white: contrast %.2f, want %v", tone.name, c, want)
+		}
+		if c := contrast(tone.dark, paper().dark); c < want {
+			t.Errorf("%s on the dark page: contrast %.2f, want %v", tone.name, c, want)
+		}
+	}
+	for _, tone := range []tone{ink(), muted(), less(), more()} {
+		check(tone, 4.5)
+	}
+	for _, tone := range runTones() {
+		check(tone, 3)
+	}
+	seen := map[string]bool{}
+	for place := range 1 + 6*4 {
+		tone, dashes := runTone(place)
+		key := tone.name + strings.Repeat("-", len(dashes)) + strconv.FormatFloat(append(dashes, 0)[0], 'g', -1, 64)
+		if seen[key] {
+			t.Errorf("run %d looks like another", place)
+		}
+		seen[key] = true
+	}
+}

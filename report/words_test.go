@@ -1,0 +1,156 @@
+package report
+
+import (
+	"bytes"
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/gradus-ml/gradus/runlog"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files in testdata")
+
+// golden compares with testdata/name, or writes it with -update.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.MkdirAll("testdata", 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v; run go test -update to write it", err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s (-want +got); run go test -update if the change is meant:\n%s", path, diff)
+	}
+}
+
+// pair is a baseline and a run that beats it; motley is what can go wrong.
+func pair() []*runlog.Log {
+	return []*runlog.Log{synthetic("baseline", 1234, false, 1), synthetic("composed", 1234, true, 1.5)}
+}
+
+func motley() []*runlog.Log {
+	diverged := synthetic("diverged", 7, false, 1)
+	for i := range diverged.Steps[150:] {
+		s := &diverged.Steps[150+i]
+		s.Loss = math.NaN()
+		if s.HeldOut != nil {
+			s.HeldOut = new(math.Inf(1))
+		}
+	}
+	diverged.Run.Corpus, diverged.Run.Parameters = "another", 5
+	unfinished := synthetic("unfinished | <b>", 1234, true, 1.2)
+	unfinished.Steps, unfinished.Torn = unfinished.Steps[:333], true
+	unfinished.Run.Backend = "xla:cuda"
+	blind := synthetic("blind", 1234, false, 1)
+	for i := range blind.Steps {
+		blind.Steps[i].HeldOut = nil
+	}
+	again := synthetic("baseline", 1235, false, 1.02)
+	return append(pair(), again, diverged, unfinished, blind, &runlog.Log{Run: runlog.Run{Name: "empty", Clock: "steps", Steps: 9}})
+}
+
+func compare(t testing.TB, runs []*runlog.Log) ([]string, Comparison) {
+	t.Helper()
+	names := Names(runs, nil)
+	c, err := Compare(runs, names, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names, c
+}
+
+func TestTable(t *testing.T) {
+	for name, runs := range map[string][]*runlog.Log{"pair": pair(), "motley": motley(), "alone": pair()[:1]} {
+		t.Run(name, func(t *testing.T) {
+			_, c := compare(t, runs)
+			var b bytes.Buffer
+			if err := c.Table(&b); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name+".md", b.Bytes())
+		})
+	}
+}
+
+func TestHeadline(t *testing.T) {
+	base := func() *runlog.Log { return evaluated("baseline", 6, 4, 2) }
+	for _, c := range []struct {
+		runs []*runlog.Log
+		want string
+	}{
+		{[]*runlog.Log{base()}, "baseline ended at a held-out loss of 2.000 nats a token; there is no other run to compare."},
+		{[]*runlog.Log{base(), evaluated("x", 6, 2)}, "x reached the baseline's final held-out loss (2.000) with 33 % fewer layer-tokens, 33 % fewer tokens and 33 % less time."},
+		{[]*runlog.Log{base(), evaluated("x", 6, 5, 4, 2)}, "x reached the baseline's final held-out loss (2.000) with 33 % more layer-tokens, 33 % more tokens and 33 % more time."},
+		{[]*runlog.Log{base(), evaluated("x", 6, 4, 2)}, "x reached the baseline's final held-out loss (2.000) with as many layer-tokens, as many tokens and the same time."},
+		{[]*runlog.Log{base(), evaluated("x", 6, 2.5)}, "x did not reach the baseline's final held-out loss (2.000): its best was 2.500, after 10 layer-tokens in all."},
+		{[]*runlog.Log{base(), evaluated("x", math.NaN())}, "x did not reach the baseline's final held-out loss (2.000): none of its evaluations is finite."},
+		{[]*runlog.Log{base(), evaluated("x")}, "x was never evaluated on held-out data, so it cannot be compared."},
+		{[]*runlog.Log{base(), evaluated("x", 9), evaluated("y", 9)}, "None of 2 runs reached the baseline's final held-out loss (2.000)."},
+		{[]*runlog.Log{base(), evaluated("x", 9, 1), evaluated("y", 9)}, "1 of 2 runs reached the baseline's final held-out loss (2.000)."},
+		{[]*runlog.Log{evaluated("plain", 6, math.NaN()), evaluated("x", 1)}, "plain has no finite final held-out loss, so nothing can be measured against it."},
+	} {
+		if _, got := compare(t, c.runs); got.Headline != c.want {
+			t.Errorf("got  %s\nwant %s", got.Headline, c.want)
+		}
+	}
+}
+
+func TestCaveat(t *testing.T) {
+	run := func(recipe string, seed uint64, final float64) *runlog.Log {
+		l := evaluated("run", 5, final)
+		l.Run.Recipe, l.Run.Seed = recipe, seed
+		return l
+	}
+	for _, c := range []struct {
+		runs []*runlog.Log
+		want string
+	}{
+		{[]*runlog.Log{run("a", 1, 2)}, ""},
+		{[]*runlog.Log{run("a", 1, 2), run("b", 1, 2)}, "One seed:"},
+		{[]*runlog.Log{run("a", 1, 2), run("b", 2, 2)}, "The seeds differ"},
+		{[]*runlog.Log{run("a", 1, 2), run("b", 1, 2), run("a", 2, 2.5)}, "2 runs of the baseline's recipe end between 2.000 and 2.500:"},
+		{[]*runlog.Log{run("", 1, 2), run("", 1, 2)}, "One seed:"}, // an unknown recipe is not the same recipe
+	} {
+		if _, got := compare(t, c.runs); !strings.HasPrefix(got.Caveat, c.want) || (c.want == "") != (got.Caveat == "") {
+			t.Errorf("got %q, want %q...", got.Caveat, c.want)
+		}
+	}
+}
+
+func TestFormats(t *testing.T) {
+	byName := map[string]clock{}
+	for _, k := range clocks() {
+		byName[k.name] = k
+	}
+	for _, c := range []struct {
+		clock string
+		value float64
+		want  string
+	}{
+		{"tokens", 0, "0"}, {"tokens", 999.4, "999"}, {"tokens", 999.5, "1.00 k"}, {"tokens", 9994, "9.99 k"},
+		{"tokens", 9996, "10.0 k"}, {"tokens", 99_960, "100 k"}, {"tokens", 999_499, "999 k"}, {"tokens", 999_501, "1.00 M"},
+		{"tokens", 2.345e9, "2.35 B"}, {"tokens", 1e12, "1.00 T"}, {"tokens", 1e19, "1e+07 T"},
+		{"flops", 6.06e12, "6.06 T"}, {"flops", 1.5e15, "1.50 P"}, {"flops", 3e30, "3e+06 Y"},
+		{"seconds", 0, "0 s"}, {"seconds", 0.0421, "0.042 s"}, {"seconds", 1, "1.00 s"}, {"seconds", 98.14, "98.1 s"}, {"seconds", 119.9, "120 s"},
+		{"seconds", 150, "2.50 min"}, {"seconds", 7100, "118 min"}, {"seconds", 7200, "2.00 h"}, {"seconds", 86400 * 3.5, "3.5 days"},
+		{"steps", 12.5, "13"}, {"steps", 999, "999"}, {"steps", 1234, "1,234"}, {"steps", 1e6, "1,000,000"},
+	} {
+		if got := byName[c.clock].format(c.value); got != c.want {
+			t.Errorf("%s %v: got %q, want %q", c.clock, c.value, got, c.want)
+		}
+	}
+}
