@@ -20,6 +20,7 @@ const Ignore = -1
 // [Rows, Length] row by row.
 type Batch struct {
 	curriculum.Shape
+	IDs    []int64 // the samples, in the order of the rows; nil in an evaluation
 	Inputs []int32
 	Labels []int32 // the token after each input; Ignore where there is none
 	Kept   []int32 // [routed layers, Rows, Shape.Kept] ascending positions; nil: all
@@ -77,7 +78,7 @@ func (m *Maker) Make(step int64, rank, world int) (*Batch, error) {
 	ids = curriculum.Slice(ids, rank, world)
 	shape.Rows = len(ids) * rowsPerSample
 
-	b := &Batch{Shape: shape, Inputs: make([]int32, shape.Tokens()), Labels: make([]int32, shape.Tokens())}
+	b := &Batch{Shape: shape, IDs: ids, Inputs: make([]int32, shape.Tokens()), Labels: make([]int32, shape.Tokens())}
 	row := make([]int32, shape.Length+1)
 	for i, id := range ids {
 		start, end := m.samples.Span(id)

@@ -129,8 +129,9 @@ func Decode(data []byte) (map[string]Tensor, map[string]string, error) {
 	}
 	body := data[8+n:]
 	tensors := make(map[string]Tensor, len(header))
+	left := uint64(len(body)) // tensors do not overlap, so together they fit the data
 	for name, raw := range header {
-		t, err := decodeTensor(name, raw, body)
+		t, err := decodeTensor(name, raw, body, &left)
 		if err != nil {
 			return nil, nil, fault.Corruptf("safetensors header: tensor %q: %w", name, err)
 		}
@@ -139,7 +140,7 @@ func Decode(data []byte) (map[string]Tensor, map[string]string, error) {
 	return tensors, metadata, nil
 }
 
-func decodeTensor(name string, raw json.RawMessage, body []byte) (Tensor, error) {
+func decodeTensor(name string, raw json.RawMessage, body []byte, left *uint64) (Tensor, error) {
 	var e entry
 	if err := json.Unmarshal(raw, &e); err != nil {
 		return Tensor{}, err
@@ -162,6 +163,10 @@ func decodeTensor(name string, raw json.RawMessage, body []byte) (Tensor, error)
 	if 4*elements != end-begin {
 		return Tensor{}, fmt.Errorf("shape %v takes %d bytes and data_offsets hold %d", e.Shape, 4*elements, end-begin)
 	}
+	if 4*elements > *left {
+		return Tensor{}, fmt.Errorf("the tensors together take more than the %d bytes of data", len(body))
+	}
+	*left -= 4 * elements
 	t.Data = make([]float32, elements)
 	for i := range t.Data {
 		t.Data[i] = math.Float32frombits(binary.LittleEndian.Uint32(body[begin+4*uint64(i):]))

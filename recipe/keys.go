@@ -1,0 +1,135 @@
+package recipe
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/gradus-ml/gradus/internal/fault"
+)
+
+// checkKeys compares the keys of the file with those of the Recipe's structs.
+func checkKeys(path string, root ast.Node) error {
+	return checkNode(path, "", root, reflect.TypeFor[Recipe]())
+}
+
+func checkNode(path, at string, node ast.Node, t reflect.Type) error {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t.Kind() == reflect.Slice && t != reflect.TypeFor[Amounts]():
+		if list, ok := node.(*ast.SequenceNode); ok {
+			for _, item := range list.Values {
+				if err := checkNode(path, at, item, t.Elem()); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	case t.Kind() != reflect.Struct || t == reflect.TypeFor[Amount]() || t == reflect.TypeFor[Layers]():
+		return nil
+	}
+	var pairs []*ast.MappingValueNode
+	switch m := node.(type) {
+	case *ast.MappingNode:
+		pairs = m.Values
+	case *ast.MappingValueNode:
+		pairs = []*ast.MappingValueNode{m}
+	default:
+		return fault.Invalidf("%s:%d: %s must be keys and values", path, line(node), or(at, "a recipe"))
+	}
+	known := map[string]reflect.Type{}
+	var names []string
+	for i := range t.NumField() {
+		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); name != "" {
+			known[name] = t.Field(i).Type
+			names = append(names, name)
+		}
+	}
+	for _, pair := range pairs {
+		key := pair.Key.String()
+		field, ok := known[key]
+		if !ok {
+			return fault.Invalidf("%s:%d: unknown key %q%s; did you mean %q? Known here: %s",
+				path, line(pair.Key), key, within(at), nearest(key, names), strings.Join(names, ", "))
+		}
+		if err := checkNode(path, strings.TrimPrefix(at+"."+key, "."), pair.Value, field); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func line(n ast.Node) int { return n.GetToken().Position.Line }
+
+func within(at string) string {
+	if at == "" {
+		return ""
+	}
+	return " in " + at
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// nearest returns the name with the fewest edits from key.
+func nearest(key string, names []string) string {
+	return slices.MinFunc(names, func(a, b string) int { return edits(key, a) - edits(key, b) })
+}
+
+// edits is the Levenshtein distance.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// firstLine returns the first line of a YAML error, which holds "[line:column]"
+// and what is wrong; the rest draws the place.
+func firstLine(err error) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
+	return first
+}
+
+// errorf returns an error of kind fault.Invalid that begins with the file, the
+// line and the path of a value, such as "curriculum[0].pace".
+func (r *Recipe) errorf(at, format string, args ...any) error {
+	return fault.Invalidf("%s: %w", r.place(at), fmt.Errorf(format, args...))
+}
+
+// place returns "recipe.yaml:12: routing.keep", or the nearest part of the path
+// that stands in the file.
+func (r *Recipe) place(at string) string {
+	for part := at; part != ""; {
+		if p, err := yaml.PathString("$." + part); err == nil {
+			if n, err := p.FilterFile(r.tree); err == nil && n != nil {
+				return fmt.Sprintf("%s:%d: %s", r.path, line(n), at)
+			}
+		}
+		i := strings.LastIndexAny(part, ".[")
+		part = part[:max(i, 0)]
+	}
+	return r.path + ": " + at
+}

@@ -1,0 +1,346 @@
+// Package train runs a plan: it trains a model on the batches of a curriculum,
+// evaluates it on held-out text, logs every step, and saves checkpoints from
+// which a killed run goes on with the same bits.
+//
+// Train is the loop. The engine does one step on a GoMLX backend, the Schedule
+// gives its learning rate, a checkpoint holds all state there is besides the
+// step number, from which the batches follow.
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gomlx/compute"
+	_ "github.com/gomlx/compute/gobackend" // the backend "go"
+	"github.com/gradus-ml/gradus/batch"
+	"github.com/gradus-ml/gradus/curriculum"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/model"
+	"github.com/gradus-ml/gradus/runlog"
+)
+
+// GoBackend is GoMLX's pure-Go backend, as this project configures it: its
+// parallel mode can wait on itself for ever.
+const GoBackend = "go:ops_sequential"
+
+// A Config is everything a run depends on.
+type Config struct {
+	Dir    string // of the run: its log and checkpoints
+	Resume bool   // go on from the newest checkpoint in Dir
+
+	Run       runlog.Run // what the log says of the run; Recipe and Corpus guard a resume
+	Model     model.Config
+	Optimizer Optimizer
+	Schedule  Schedule
+
+	Plan       *curriculum.Plan
+	Clock      curriculum.Clock
+	Metrics    []string // names of the plan's difficulties
+	Batches    BatchMaker
+	Evaluation []*batch.Batch // held-out text; none: never evaluated
+
+	EvaluateEvery   float64 // on Clock; also after the last step. 0: only then
+	CheckpointEvery float64 // on Clock; also after the last step. 0: only then
+	KeepCheckpoints int     // newest ones that stay; 0: 2
+
+	Progress func(Progress) // called after every step, if not nil
+}
+
+// A BatchMaker makes the batch of a step, as *batch.Maker does.
+type BatchMaker interface {
+	Make(step int64, rank, world int) (*batch.Batch, error)
+}
+
+// Progress is what a caller may show while a run goes on.
+type Progress struct {
+	runlog.Step
+	Position curriculum.Position // after the step
+}
+
+// A Result is what became of a run.
+type Result struct {
+	Step       int64   // steps completed
+	HeldOut    float64 // the last held-out loss; 0 if never evaluated
+	Checkpoint string  // the newest
+	Finished   bool    // false: interrupted
+}
+
+// Train runs the plan to its end. When ctx is cancelled it saves a checkpoint
+// after the step in hand and returns with Finished false and ctx's error. A loss
+// that is not finite stops the run with an error that names the step.
+func Train(ctx context.Context, c Config) (Result, error) {
+	if c.KeepCheckpoints == 0 {
+		c.KeepCheckpoints = 2
+	}
+	for _, v := range []interface{ Validate() error }{c.Model, c.Optimizer, c.Schedule} {
+		if err := v.Validate(); err != nil {
+			return Result{}, err
+		}
+	}
+	backend, err := compute.NewWithConfig(GoBackend)
+	if err != nil {
+		return Result{}, fmt.Errorf("train: backend %s: %w", GoBackend, err)
+	}
+	defer backend.Finalize()
+	engine, err := newEngine(backend, c.Model, c.Optimizer, c.Run.Seed)
+	if err != nil {
+		return Result{}, err
+	}
+	r := &run{Config: c, engine: engine}
+	if err := r.open(); err != nil {
+		return Result{}, err
+	}
+	err = r.loop(ctx)
+	if closeErr := r.log.Close(); err == nil {
+		err = closeErr
+	}
+	return r.result, err
+}
+
+// A run is a Config under way.
+type run struct {
+	Config
+	engine  *engine
+	log     *runlog.Writer
+	seconds float64
+	flops   float64
+	saved   int64 // step of the newest checkpoint
+	result  Result
+}
+
+// open begins the log, or goes back to the newest checkpoint.
+func (r *run) open() error {
+	path := filepath.Join(r.Dir, runlog.FileName)
+	if !r.Resume {
+		if _, err := os.Stat(path); err == nil {
+			return fault.Invalidf("%s holds a run already; go on with --resume, or choose another --out", r.Dir)
+		}
+		if err := os.MkdirAll(r.Dir, 0o777); err != nil {
+			return fmt.Errorf("train: %w", err)
+		}
+		var err error
+		r.log, err = runlog.Create(path, r.Run)
+		return err
+	}
+	checkpoint, err := LatestCheckpoint(r.Dir)
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	if checkpoint != "" {
+		if err := r.restore(checkpoint); err != nil {
+			return err
+		}
+	} else if log, err := runlog.Read(path); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s holds no run to resume; start it without --resume", r.Dir)
+	} else if err != nil {
+		return err
+	} else if err := r.belongs(path, log.Run.Recipe, log.Run.Corpus); err != nil {
+		return err
+	}
+	r.log, err = runlog.Resume(path, r.result.Step)
+	return err
+}
+
+// belongs reports a file of another recipe or corpus.
+func (r *run) belongs(path, recipe, corpus string) error {
+	if recipe != r.Run.Recipe {
+		return fault.Mismatchf("%s was made by another recipe (%s, this one is %s); resume with the recipe it began with, or start anew elsewhere",
+			path, recipe, r.Run.Recipe)
+	}
+	if corpus != r.Run.Corpus {
+		return fault.Mismatchf("%s was made from another corpus (%s, this one is %s)", path, corpus, r.Run.Corpus)
+	}
+	return nil
+}
+
+// restore loads a checkpoint.
+func (r *run) restore(path string) error {
+	st, err := ReadCheckpointState(path)
+	if err != nil {
+		return err
+	}
+	if err := r.belongs(path, st.Recipe, st.Corpus); err != nil {
+		return err
+	}
+	if st.Step > r.Plan.Steps() {
+		return fault.Mismatchf("%s: step %d of a plan of %d", path, st.Step, r.Plan.Steps())
+	}
+	s, err := readCheckpoint(path, r.engine.params)
+	if err != nil {
+		return err
+	}
+	r.result.Step, r.result.Checkpoint, r.saved = st.Step, path, st.Step
+	r.seconds = st.Seconds
+	for step := range st.Step {
+		r.flops += r.flopsAt(step)
+	}
+	return r.engine.load(s)
+}
+
+func (r *run) flopsAt(step int64) float64 {
+	s := r.Plan.Stages()[r.Plan.StageAt(step)].Shape
+	return r.Model.FLOPs(s.Rows, s.Length, s.Kept)
+}
+
+// loop makes the steps that are left.
+func (r *run) loop(ctx context.Context) error {
+	steps := r.Plan.Steps()
+	if r.result.Step == steps {
+		r.result.Finished = true
+		return nil
+	}
+	ahead, cancel := context.WithCancel(ctx)
+	defer cancel()
+	batches := r.prefetch(ahead)
+	stage := -1
+	for step := r.result.Step; step < steps; step++ {
+		next, ok := <-batches
+		if !ok {
+			return r.interrupted(ctx)
+		}
+		if next.err != nil {
+			return next.err
+		}
+		if s := r.Plan.StageAt(step); s != stage {
+			stage = s
+			if err := r.engine.compile(r.Plan.Stages()[s].Shape); err != nil {
+				return err
+			}
+		}
+		if err := r.step(step, stage, next.batch); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return r.interrupted(ctx)
+		}
+	}
+	r.result.Finished = true
+	return nil
+}
+
+// made is a batch, or why there is none.
+type made struct {
+	batch *batch.Batch
+	err   error
+}
+
+// prefetch makes the batches ahead of the steps that use them, two at most.
+func (r *run) prefetch(ctx context.Context) <-chan made {
+	out := make(chan made, 2)
+	go func() {
+		defer close(out)
+		for step := r.result.Step; step < r.Plan.Steps(); step++ {
+			b, err := r.Batches.Make(step, 0, 1)
+			select {
+			case out <- made{b, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return out
+}
+
+// step makes one step and everything that is due after it.
+func (r *run) step(step int64, stage int, b *batch.Batch) error {
+	before, after := r.Plan.PositionAt(step), r.Plan.PositionAt(step+1)
+	rate := r.Schedule.At(after.On(r.Clock))
+	begin := time.Now()
+	loss, norm, err := r.engine.step(b, rate, step)
+	if err != nil {
+		return err
+	}
+	r.seconds += time.Since(begin).Seconds()
+	r.flops += r.flopsAt(step)
+	line := runlog.Step{
+		Step: step + 1, Tokens: after.Tokens, LayerTokens: after.LayerTokens(), FLOPs: r.flops, Seconds: r.seconds,
+		Stage: stage, Length: b.Length, Rows: b.Rows, Kept: b.Shape.Kept,
+		Rate: rate, Loss: loss, GradNorm: norm, Digest: curriculum.Digest(step, b.IDs),
+	}
+	if len(r.Metrics) > 0 {
+		line.Difficulty = map[string]float64{}
+		for i, name := range r.Metrics {
+			line.Difficulty[name] = r.Plan.Stages()[stage].Difficulty[i]
+		}
+	}
+	if diverged(loss) || diverged(norm) {
+		return errors.Join(r.log.Append(line), r.divergence(step, loss, norm, rate))
+	}
+	last := step+1 == r.Plan.Steps()
+	if len(r.Evaluation) > 0 && (last || due(r.EvaluateEvery, before.On(r.Clock), after.On(r.Clock))) {
+		heldOut, err := r.engine.loss(r.Evaluation)
+		if err != nil {
+			return err
+		}
+		line.HeldOut, r.result.HeldOut = &heldOut, heldOut
+	}
+	if err := r.log.Append(line); err != nil {
+		return err
+	}
+	r.result.Step = step + 1
+	if last || due(r.CheckpointEvery, before.On(r.Clock), after.On(r.Clock)) {
+		if err := r.checkpoint(); err != nil {
+			return err
+		}
+	}
+	if r.Progress != nil {
+		r.Progress(Progress{line, after})
+	}
+	return nil
+}
+
+// due reports whether a multiple of every lies in (before, after].
+func due(every, before, after float64) bool {
+	return every > 0 && int64(after/every) > int64(before/every)
+}
+
+// checkpoint saves the run as it stands. The log is synced first: a checkpoint
+// never knows of a step that the log has lost.
+func (r *run) checkpoint() error {
+	if r.result.Checkpoint != "" && r.saved == r.result.Step {
+		return nil
+	}
+	if err := r.log.Sync(); err != nil {
+		return err
+	}
+	s, err := r.engine.save()
+	if err != nil {
+		return err
+	}
+	r.result.Checkpoint, err = writeCheckpoint(r.Dir, CheckpointState{
+		Step: r.result.Step, Seconds: r.seconds, Recipe: r.Run.Recipe, Corpus: r.Run.Corpus, Model: r.Model,
+	}, r.engine.params, s, r.KeepCheckpoints)
+	r.saved = r.result.Step
+	return err
+}
+
+// interrupted saves the run and returns why it ended early.
+func (r *run) interrupted(ctx context.Context) error {
+	if r.result.Step == r.Plan.Steps() {
+		r.result.Finished = true
+		return nil
+	}
+	if err := r.checkpoint(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// divergence explains a loss that is no number.
+func (r *run) divergence(step int64, loss, norm, rate float64) error {
+	way := "there is no checkpoint yet"
+	if r.result.Checkpoint != "" {
+		way = "the last good checkpoint is " + r.result.Checkpoint
+	}
+	return fmt.Errorf("the run diverged at step %d: loss %v, gradient norm %v, learning rate %.3g; %s; lower optimizer.rate or lengthen its warmup",
+		step+1, loss, norm, rate, way)
+}
