@@ -22,8 +22,8 @@ type Output struct {
 // Compare with the same names: the figures, then the page. It returns the SVG
 // files it wrote. Each file is whole or not there; one of the same name is
 // replaced.
-func Write(ctx context.Context, out Output, runs []*runlog.Log, names []string, c Comparison) (svgs []string, err error) {
-	figures := Figures(runs, names, c)
+func Write(ctx context.Context, out Output, runs []*runlog.Log, names []string, c Comparison) ([]string, error) {
+	figures, svgs := Figures(runs, names, c), []string{}
 	if out.SVGDir != "" {
 		if err := os.MkdirAll(out.SVGDir, 0o777); err != nil {
 			return nil, fmt.Errorf("report: %w", err)
