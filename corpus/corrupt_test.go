@@ -132,7 +132,7 @@ func TestCheckFinds(t *testing.T) {
 		t.Errorf("a token outside the vocabulary: %v", err)
 	}
 	put(t, prefix, goodBin, goodIdx(), []byte(goodJSON))
-	if err := mustOpen(t, prefix).Check(); !errors.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "changed after it was written") {
+	if err := mustOpen(t, prefix).Check(); !errors.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "c.json says sha256:00000000") {
 		t.Errorf("another fingerprint: %v", err)
 	}
 }

@@ -109,7 +109,7 @@ func (c *Corpus) Check() error {
 		return err
 	}
 	if got := c.hash(workers); got != c.side.Fingerprint {
-		return fault.Corruptf("corpus %s: its content has the fingerprint %s, but %[1]s.json says %s; it was changed after it was written, prepare it again", c.prefix, got, c.side.Fingerprint)
+		return fault.Corruptf("%s.json says %s, but the content has the fingerprint %s; it was changed after it was written, prepare it again", c.prefix, c.side.Fingerprint, got)
 	}
 	return nil
 }
