@@ -181,14 +181,21 @@ func (g *passGauge) show(p analyze.Progress) {
 		}
 	}
 	seconds := now.Sub(g.began).Seconds()
-	speed := fmt.Sprintf("%s samples/s, %s tokens/s", rate(p.Samples, seconds), rate(p.Tokens, seconds))
+	var speeds []string
+	if p.Samples > 0 {
+		speeds = append(speeds, rate(p.Samples, seconds)+" samples/s")
+	}
+	if p.Tokens > 0 {
+		speeds = append(speeds, rate(p.Tokens, seconds)+" tokens/s")
+	}
+	speed := strings.Join(speeds, ", ")
 	switch {
 	case g.bar != nil:
 		g.bar.Describe(fmt.Sprintf("%-10s %s", p.Pass, speed))
 		g.bar.Set64(done)
 	case !g.tty && now.After(g.next):
 		g.next = now.Add(meterPause)
-		fmt.Fprintf(g.w, "analyze: %s: %d of %d %s, %s\n", p.Pass, done, total, unit, speed)
+		fmt.Fprintf(g.w, "analyze: %s: %d of %d %s; %s\n", p.Pass, done, total, unit, speed)
 	}
 }
 
