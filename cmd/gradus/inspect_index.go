@@ -28,8 +28,8 @@ type indexView struct {
 type columnView struct {
 	Metric    string       `json:"metric"`
 	Histogram []bin        `json:"histogram"`
-	Easiest   []sampleView `json:"easiest"` // the easiest first
-	Hardest   []sampleView `json:"hardest"` // the hardest first
+	Easiest   []extremeView `json:"easiest"` // the easiest first
+	Hardest   []extremeView `json:"hardest"` // the hardest first
 }
 
 // bin counts the samples with From <= value < To; the last also those at To.
@@ -39,7 +39,7 @@ type bin struct {
 	Count int64   `json:"count"`
 }
 
-type sampleView struct {
+type extremeView struct {
 	ID     int64    `json:"id"`
 	Value  float64  `json:"value"`
 	Begins *excerpt `json:"begins,omitempty"` // nil without the corpus
@@ -121,10 +121,10 @@ func samplesOf(x *index.Index, prefix string) (*corpus.Samples, error) {
 
 func viewColumn(c *index.Column, begins func(id int64) (*excerpt, error)) (columnView, error) {
 	v := columnView{Metric: c.Metric().Name, Histogram: histogram(c)}
-	show := func(rank int64) (sampleView, error) {
+	show := func(rank int64) (extremeView, error) {
 		id := c.At(rank)
 		e, err := begins(id)
-		return sampleView{ID: id, Value: c.Value(id), Begins: e}, err
+		return extremeView{ID: id, Value: c.Value(id), Begins: e}, err
 	}
 	for i := range min(extremes, c.Len()) {
 		easy, err := show(i)
@@ -218,7 +218,7 @@ func printColumn(out io.Writer, m index.Metric, c columnView) error {
 
 	for _, end := range []struct {
 		name    string
-		samples []sampleView
+		samples []extremeView
 	}{{"easiest", c.Easiest}, {"hardest", c.Hardest}} {
 		fmt.Fprintf(out, "\n%s samples\n", end.name)
 		for _, s := range end.samples {
