@@ -41,6 +41,7 @@ type Recipe struct {
 	Checkpoint Checkpoint `yaml:"checkpoint,omitempty" json:"checkpoint"`
 
 	path string
+	text []byte
 	tree *ast.File // for the lines of messages
 }
 
@@ -146,7 +147,7 @@ func Parse(path string, text []byte) (*Recipe, error) {
 	if err != nil {
 		return nil, fault.Invalidf("%s: %s", path, firstLine(err))
 	}
-	r := &Recipe{path: path, tree: tree}
+	r := &Recipe{path: path, text: text, tree: tree}
 	if len(tree.Docs) != 1 || tree.Docs[0].Body == nil {
 		return nil, fault.Invalidf("%s: it must hold one recipe and holds %d documents or nothing", path, len(tree.Docs))
 	}
@@ -255,3 +256,6 @@ func (r *Recipe) find(name string, exists func(string) bool) string {
 	}
 	return name
 }
+
+// Text returns the file as it was read.
+func (r *Recipe) Text() []byte { return r.text }

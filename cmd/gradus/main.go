@@ -87,6 +87,9 @@ corpus, recipe or version), 130 interrupted.`,
 		newAnalyze(),
 		newInspect(),
 		newCheck(),
+		newPlan(),
+		newSample(),
+		newTrain(),
 		newReport(),
 	)
 	for _, verb := range root.Commands() {
