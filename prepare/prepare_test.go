@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -107,12 +108,25 @@ func zstded(text string) string {
 	return string(z.EncodeAll([]byte(text), nil))
 }
 
+// fewer limits a property test, here because each corpus is synced to the disk.
+func fewer(t *testing.T, checks int) {
+	t.Helper()
+	f := flag.Lookup("rapid.checks")
+	before := f.Value.String()
+	if f.DefValue != before {
+		return // asked for on the command line
+	}
+	f.Value.Set(fmt.Sprint(checks))
+	t.Cleanup(func() { f.Value.Set(before) })
+}
+
 // Any tree of text and JSONL, compressed or not, gives the documents that a
 // few naive lines give, and the same bytes with 1, 2 and 7 workers.
 func TestAgainstNaive(t *testing.T) {
 	tok := byteTokenizer(t)
 	root := t.TempDir()
 	n := 0
+	fewer(t, 30)
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
 		dir := filepath.Join(root, fmt.Sprint(n))
