@@ -26,8 +26,8 @@ type indexView struct {
 
 // columnView is what inspect shows of a metric beyond the manifest.
 type columnView struct {
-	Metric    string       `json:"metric"`
-	Histogram []bin        `json:"histogram"`
+	Metric    string        `json:"metric"`
+	Histogram []bin         `json:"histogram"`
 	Easiest   []extremeView `json:"easiest"` // the easiest first
 	Hardest   []extremeView `json:"hardest"` // the hardest first
 }
