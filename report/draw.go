@@ -89,7 +89,7 @@ func (f Figure) plot() *plot.Plot {
 	label, scale := f.x.axis(f.xMax)
 
 	p.X.Min, p.X.Max = 0, f.xMax
-	if p.X.Max <= 0 {
+	if p.X.Max < 1e-30 { // a clock that the logs do not fill in
 		p.X.Max = 1
 	}
 	p.X.Label.Text = label

@@ -101,6 +101,9 @@ func lossRange(runs []Run, lines []series) [2]float64 {
 			low, high = min(low, *r.Best), max(high, *r.Best)
 		}
 	}
+	if final := runs[0].Final; final != nil { // the target, should it lie above
+		high = max(high, *final)
+	}
 	return widened(low, high, 0.06)
 }
 
@@ -175,14 +178,15 @@ func (f *Figure) add(s series) {
 	}
 }
 
-// widened adds a share of the range on both sides; a range that is a point
+// widened adds a share of the range on both sides. A range too narrow to label
 // becomes one that can be drawn.
 func widened(low, high, share float64) [2]float64 {
 	if math.IsInf(low, 1) {
 		return [2]float64{0, 1} // nothing to draw
 	}
-	if low == high {
-		half := max(math.Abs(low)/2, 0.5)
+	size := max(math.Abs(low), math.Abs(high))
+	if high-low < max(1e-9*size, 1e-30) {
+		half := max(size/2, 0.5)
 		return [2]float64{low - half, low + half}
 	}
 	pad := share * (high - low)

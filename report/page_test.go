@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -179,6 +180,9 @@ func TestAnyLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		wellFormed(t, "page", b.Bytes())
+		if _, err := json.Marshal(c); err != nil {
+			t.Fatal(err)
+		}
 		for _, f := range figures {
 			wellFormed(t, f.Name, f.SVG())
 		}

@@ -205,10 +205,12 @@ func firstReached(evals []evaluation, target float64) (at *Amounts, bound bool) 
 
 func saving(baseline, run Amounts) *Saving {
 	factor := zip(baseline, run, func(b, r float64) float64 {
-		if b <= 0 || r <= 0 {
-			return 0
+		// A ratio beyond 1e12 compares no two measurements, and would overflow
+		// in the end.
+		if f := b / r; f > 1e-12 && f < 1e12 {
+			return f
 		}
-		return b / r
+		return 0 // 0/0, which is NaN, too
 	})
 	return &Saving{
 		Factor: factor,
