@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"github.com/gradus-ml/gradus/metric"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 func newAnalyze() *cobra.Command {
@@ -131,19 +129,12 @@ func short(v float64) string {
 	return fmt.Sprintf("%.5g", v)
 }
 
-// rate writes n per second, "-" if nothing was done, with a factor of 1000s.
+// rate writes n per second, "-" if nothing was done.
 func rate(n int64, seconds float64) string {
 	if n == 0 || seconds <= 0 {
 		return "-"
 	}
-	r := float64(n) / seconds
-	for _, unit := range []string{"", " k", " M"} {
-		if r < 1000 {
-			return fmt.Sprintf("%.3g%s", r, unit)
-		}
-		r /= 1000
-	}
-	return fmt.Sprintf("%.3g G", r)
+	return count(int64(float64(n) / seconds))
 }
 
 // passGauge shows how far an analysis is: a bar for each pass on a terminal,
@@ -158,8 +149,7 @@ type passGauge struct {
 }
 
 func newPassGauge(w io.Writer) *passGauge {
-	f, ok := w.(*os.File)
-	return &passGauge{w: w, tty: ok && term.IsTerminal(int(f.Fd())), next: time.Now().Add(meterPause)}
+	return &passGauge{w: w, tty: isTerminal(w), next: time.Now().Add(meterPause)}
 }
 
 func (g *passGauge) show(p analyze.Progress) {
