@@ -6,32 +6,16 @@ import (
 	"math"
 	"slices"
 
+	"github.com/gradus-ml/gradus/internal/chart"
 	"github.com/gradus-ml/gradus/runlog"
 )
 
 // Figure is one drawing: a quantity of every run against a clock.
 type Figure struct {
-	Name  string // for a file: "loss-tokens", "pace-length"
-	Title string // "Held-out loss against tokens"
-	Unit  string // of what is drawn upwards
-
-	x      clock
-	xMax   float64
-	yRange [2]float64
-	lines  []series
-	target *float64
+	Name string // for a file: "loss-tokens", "pace-length"
+	chart.Chart
+	clock clock // along the horizontal axis
 }
-
-// series is what a figure shows of one run. A run's place in the comparison
-// decides its colour, so that it has the same one in every figure.
-type series struct {
-	name  string
-	place int
-	curve []point // a point that is not finite is a gap
-	mark  *point  // where the run first reached the target
-}
-
-type point struct{ x, y float64 }
 
 // Figures draws a comparison of runs, which must be those given to Compare with
 // the same names: held-out loss against each clock, then the paces of each run
@@ -46,7 +30,7 @@ func Figures(runs []*runlog.Log, names []string, c Comparison) []Figure {
 	for _, k := range clocks() {
 		all = append(all, d.losses(k))
 	}
-	all = slices.DeleteFunc(append(all, d.paces()...), func(f Figure) bool { return len(f.lines) == 0 })
+	all = slices.DeleteFunc(append(all, d.paces()...), func(f Figure) bool { return len(f.Lines) == 0 })
 	seen := map[string]int{}
 	for i := range all {
 		// Two metrics may have the same file name: "a/b" and "a:b".
@@ -66,22 +50,23 @@ type drawing struct {
 
 // losses draws held-out loss against one clock.
 func (d drawing) losses(k clock) Figure {
-	f := Figure{
-		Name: "loss-" + k.name, Title: "Held-out loss against " + k.noun, Unit: "nats a token, lower is better",
-		x: k, target: d.c.Target,
+	f := Figure{Name: "loss-" + k.name, clock: k}
+	f.Title, f.Unit = "Held-out loss against "+k.noun, "nats a token, lower is better"
+	if t := d.c.Target; t != nil {
+		f.Level = &chart.Level{Y: *t, Label: "target " + loss(*t)}
 	}
 	for place, r := range d.c.Runs {
-		s := series{name: r.Name, place: place}
+		l := chart.Line{Name: r.Name, Place: place}
 		for _, e := range evaluations(d.logs[place]) {
-			s.curve = append(s.curve, point{k.of(e.at), e.loss})
+			l.Curve = append(l.Curve, chart.Point{X: k.of(e.at), Y: e.loss})
 		}
 		if r.Reached != nil {
-			s.mark = &point{k.of(*r.Reached), *d.c.Target}
+			l.Mark = &chart.Point{X: k.of(*r.Reached), Y: *d.c.Target}
 		}
-		f.add(s)
-		f.xMax = max(f.xMax, k.of(r.Total))
+		f.add(l, k.of(r.Total))
 	}
-	f.yRange = lossRange(d.c.Runs, f.lines)
+	f.XLabel, f.XScale = k.axis(f.XMax)
+	f.Y = lossRange(d.c.Runs, f.Lines)
 	return f
 }
 
@@ -89,12 +74,12 @@ func (d drawing) losses(k clock) Figure {
 // run drawn (the baseline) had come after a tenth of its evaluations, and to
 // the best of every other run, so that each is seen. The first fall of the loss
 // would take most of the height, and a run that blew up all of it.
-func lossRange(runs []Run, lines []series) [2]float64 {
+func lossRange(runs []Run, lines []chart.Line) chart.Range {
 	if len(lines) == 0 {
-		return [2]float64{}
+		return chart.Range{}
 	}
-	early := slices.DeleteFunc(slices.Clone(lines[0].curve), func(p point) bool { return !finite(p.y) })
-	high := early[len(early)/10].y
+	early := slices.DeleteFunc(slices.Clone(lines[0].Curve), func(p chart.Point) bool { return !chart.Finite(p.Y) })
+	high := early[len(early)/10].Y
 	low := high
 	for _, r := range runs {
 		if r.Best != nil {
@@ -104,7 +89,7 @@ func lossRange(runs []Run, lines []series) [2]float64 {
 	if final := runs[0].Final; final != nil { // the target, should it lie above
 		high = max(high, *final)
 	}
-	return widened(low, high, 0.06)
+	return chart.Around(low, high, 0.06)
 }
 
 // paces draws what each run was served and at which rate it learned.
@@ -131,31 +116,33 @@ func (d drawing) paces() []Figure {
 // pace draws one quantity that holds during a step: a staircase. zero asks for
 // an axis that begins at zero, as an amount needs and a difficulty does not.
 func (d drawing) pace(name, title, unit string, zero bool, of func(runlog.Step) (float64, bool)) Figure {
-	k := d.ownClock()
-	f := Figure{Name: "pace-" + name, Title: title, Unit: unit, x: k}
+	f := Figure{Name: "pace-" + name, clock: d.ownClock()}
+	f.Title, f.Unit = title, unit
 	low, high := math.Inf(1), math.Inf(-1)
 	if zero {
 		low, high = 0, 0
 	}
 	for place, log := range d.logs {
-		s := series{name: d.c.Runs[place].Name, place: place}
+		l := chart.Line{Name: d.c.Runs[place].Name, Place: place}
 		var from float64
 		for _, step := range log.Steps {
-			to := k.of(consumed(step))
+			to := f.clock.of(consumed(step))
 			if y, ok := of(step); ok {
-				s.curve = append(s.curve, point{from, y}, point{to, y})
-				if finite(y) {
+				l.Curve = append(l.Curve, chart.Point{X: from, Y: y}, chart.Point{X: to, Y: y})
+				if chart.Finite(y) {
 					low, high = min(low, y), max(high, y)
 				}
 			}
 			from = to
 		}
-		f.add(s)
-		f.xMax = max(f.xMax, from)
+		f.add(l, from)
 	}
-	f.yRange = widened(low, high, 0.04)
-	if zero && low == 0 {
-		f.yRange[0] = 0
+	f.XLabel, f.XScale = f.clock.axis(f.XMax)
+	if len(f.Lines) > 0 {
+		f.Y = chart.Around(low, high, 0.04)
+	}
+	if zero {
+		f.Y.Low = 0
 	}
 	return f
 }
@@ -171,26 +158,13 @@ func (d drawing) ownClock() clock {
 	return clockNamed(name)
 }
 
-// add appends the curve of one run, if there is anything to see of it.
-func (f *Figure) add(s series) {
-	if slices.ContainsFunc(s.curve, func(p point) bool { return finite(p.y) }) {
-		f.lines = append(f.lines, s)
+// add appends the line of one run, if there is anything to see of it, and
+// stretches the axis to where the run ended.
+func (f *Figure) add(l chart.Line, end float64) {
+	f.XMax = max(f.XMax, end)
+	if slices.ContainsFunc(l.Curve, func(p chart.Point) bool { return chart.Finite(p.Y) }) {
+		f.Lines = append(f.Lines, l)
 	}
-}
-
-// widened adds a share of the range on both sides. A range too narrow to label
-// becomes one that can be drawn.
-func widened(low, high, share float64) [2]float64 {
-	if math.IsInf(low, 1) {
-		return [2]float64{0, 1} // nothing to draw
-	}
-	size := max(math.Abs(low), math.Abs(high))
-	if high-low < max(1e-9*size, 1e-30) {
-		half := max(size/2, 0.5)
-		return [2]float64{low - half, low + half}
-	}
-	pad := share * (high - low)
-	return [2]float64{low - pad, high + pad}
 }
 
 // fileName keeps what any file system takes.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"strings"
+
+	"github.com/gradus-ml/gradus/internal/chart"
 )
 
 //go:embed page.html
@@ -38,8 +40,8 @@ func Page(w io.Writer, c Comparison, figures []Figure, command string) error {
 		Command string
 	}{
 		Comparison: c, Command: command,
-		Style: template.CSS(":root{" + variables(func(t tone) string { return t.light }) + "}\n" +
-			"@media (prefers-color-scheme:dark){:root{" + variables(func(t tone) string { return t.dark }) + "}}\n" + styleSource),
+		Style: template.CSS(":root{" + chart.Variables(false) + "}\n" +
+			"@media (prefers-color-scheme:dark){:root{" + chart.Variables(true) + "}}\n" + styleSource),
 	}
 	for _, k := range clocks() {
 		page.Clocks = append(page.Clocks, clockColumn{k.label})
@@ -48,13 +50,13 @@ func Page(w io.Writer, c Comparison, figures []Figure, command string) error {
 		page.Rows = append(page.Rows, row(place, r))
 	}
 	for _, f := range figures {
-		drawn := pageFigure{f.Title, f.Unit, template.HTML(f.inline())}
+		drawn := pageFigure{f.Title, f.Unit, template.HTML(f.Inline())}
 		if strings.HasPrefix(f.Name, "loss-") {
 			page.Losses = append(page.Losses, drawn)
 			continue
 		}
 		page.Paces = append(page.Paces, drawn)
-		page.Pace = f.x.noun
+		page.Pace = f.clock.noun
 	}
 	if err := t.Execute(w, page); err != nil {
 		return fmt.Errorf("report: writing the page: %w", err)
@@ -87,14 +89,7 @@ type pageFigure struct {
 }
 
 func row(place int, r Run) pageRow {
-	t, dashes := runTone(place)
-	width := 3
-	if place == 0 {
-		width = 5
-	}
-	p := pageRow{Run: r, Swatch: template.HTML(fmt.Sprintf(
-		`<svg class="swatch" viewBox="0 0 26 8" aria-hidden="true"><path d="M0 4H26" stroke="var(--%s)" stroke-width="%d" stroke-dasharray="%s"/></svg>`,
-		t.name, width, strings.Trim(fmt.Sprint(dashes), "[]")))}
+	p := pageRow{Run: r, Swatch: template.HTML(chart.Swatch(place))}
 	for _, k := range clocks() {
 		needed := pageCell{Label: k.label, Value: strings.Replace(r.reached(k), "<=", "≤", 1)}
 		if needed.Saving = r.saved(k); needed.Saving != "" {

@@ -23,8 +23,8 @@ package report
 
 import (
 	"fmt"
-	"math"
 
+	"github.com/gradus-ml/gradus/internal/chart"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/runlog"
 )
@@ -87,7 +87,7 @@ func Compare(runs []*runlog.Log, names []string, baseline int) (Comparison, erro
 	}
 	c := Comparison{Baseline: names[baseline], Findings: []string{}, Warnings: []string{}}
 	base := evaluations(runs[baseline])
-	if n := len(base); n > 0 && finite(base[n-1].loss) {
+	if n := len(base); n > 0 && chart.Finite(base[n-1].loss) {
 		c.Target = new(base[n-1].loss)
 	}
 	first := summarize(names[baseline], runs[baseline], c.Target)
@@ -161,7 +161,7 @@ func summarize(name string, log *runlog.Log, target *float64) Run {
 		r.Last, r.Total, r.Digest = last.Step, consumed(last), printable(last.Digest)
 	}
 	for _, s := range log.Steps {
-		if !finite(s.Loss) {
+		if !chart.Finite(s.Loss) {
 			r.Diverged = s.Step
 			break
 		}
@@ -169,7 +169,7 @@ func summarize(name string, log *runlog.Log, target *float64) Run {
 	evals := evaluations(log)
 	r.Evaluated = len(evals)
 	for i, e := range evals {
-		if !finite(e.loss) {
+		if !chart.Finite(e.loss) {
 			continue
 		}
 		if r.Best == nil || e.loss < *r.Best {
@@ -189,10 +189,10 @@ func summarize(name string, log *runlog.Log, target *float64) Run {
 // that it may have been earlier. It returns nil when that never happened.
 func firstReached(evals []evaluation, target float64) (at *Amounts, bound bool) {
 	for i, e := range evals {
-		if !finite(e.loss) || e.loss > target {
+		if !chart.Finite(e.loss) || e.loss > target {
 			continue
 		}
-		if i == 0 || !finite(evals[i-1].loss) {
+		if i == 0 || !chart.Finite(evals[i-1].loss) {
 			return &e.at, true
 		}
 		before := evals[i-1] // its loss is above the target, e's is not
@@ -233,7 +233,3 @@ func zip(a, b Amounts, f func(a, b float64) float64) Amounts {
 		Steps:       f(a.Steps, b.Steps),
 	}
 }
-
-// finite tells whether f can be compared and drawn. No loss is near 1e300; the
-// bound keeps differences and ratios of such numbers finite too.
-func finite(f float64) bool { return math.Abs(f) < 1e300 }

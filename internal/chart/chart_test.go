@@ -1,4 +1,4 @@
-package report
+package chart
 
 import (
 	"math"
@@ -111,7 +111,7 @@ func TestTicks(t *testing.T) {
 	})
 }
 
-// The colours of the runs differ from each other and, at 3:1 or better (WCAG
+// The lines differ from each other and, at 3:1 or better (WCAG
 // 2.1, 1.4.11), from the ground; those of words at 4.5:1 (1.4.3).
 func TestContrast(t *testing.T) {
 	luminance := func(hex string) float64 {
@@ -146,16 +146,49 @@ func TestContrast(t *testing.T) {
 	for _, tone := range []tone{ink(), muted(), less(), more()} {
 		check(tone, 4.5)
 	}
-	for _, tone := range runTones() {
+	for _, tone := range lineTones() {
 		check(tone, 3)
 	}
 	seen := map[string]bool{}
 	for place := range 1 + 6*4 {
-		tone, dashes := runTone(place)
+		tone, dashes := lineTone(place)
 		key := tone.name + strings.Repeat("-", len(dashes)) + strconv.FormatFloat(append(dashes, 0)[0], 'g', -1, 64)
 		if seen[key] {
-			t.Errorf("run %d looks like another", place)
+			t.Errorf("line %d looks like another", place)
 		}
 		seen[key] = true
+	}
+}
+
+// A gap splits a curve, a lone value is a dot, a level and a mark are drawn,
+// long names are cut and many wrap: counted in what is drawn.
+func TestDrawing(t *testing.T) {
+	nan := math.NaN()
+	c := Chart{
+		Title: "a < b", XLabel: "tokens", XScale: 1, XMax: 6, Y: Around(0, 4, 0.1), Level: &Level{1, "target"},
+		Lines: []Line{{Name: strings.Repeat("long ", 20), Curve: []Point{{0, 1}, {1, 2}, {2, nan}, {3, 3}, {4, 1}, {5, nan}, {6, 2}}, Mark: &Point{1, 2}}},
+	}
+	svg := string(c.SVG())
+	grey := "stroke:" + lineTones()[0].light
+	if got := strings.Count(svg, grey); got != 2+1 { // two pieces and the legend
+		t.Errorf("%d grey lines, want 3", got)
+	}
+	if got := strings.Count(svg, "fill:"+lineTones()[0].light); got != 2 { // the lone value and the mark
+		t.Errorf("%d grey dots, want 2", got)
+	}
+	for _, want := range []string{"a &lt; b", ">target</text>", "stroke-dasharray:4,3", "long long long long long long long long…"} {
+		if !strings.Contains(svg, want) {
+			t.Errorf("the drawing lacks %q", want)
+		}
+	}
+	inline := c.Inline()
+	if strings.Contains(inline, ":#") || !strings.Contains(inline, "stroke:var(--line0)") || strings.Contains(inline, "xmlns") {
+		t.Errorf("colours of the page are not its variables: %.300s", inline)
+	}
+	for place := range 12 {
+		c.Lines = append(c.Lines, Line{Name: "another run", Place: place + 1, Curve: c.Lines[0].Curve})
+	}
+	if rows := c.legend(frameWidth); len(rows) < 4 {
+		t.Errorf("13 names on %d rows", len(rows))
 	}
 }

@@ -1,4 +1,4 @@
-package report
+package chart
 
 import (
 	"fmt"
@@ -22,25 +22,25 @@ func grid() tone  { return tone{"grid", "#E3E6EA", "#2B3138"} }
 func less() tone { return tone{"less", "#00714F", "#3CCBA0"} }
 func more() tone { return tone{"more", "#A84400", "#F59A55"} }
 
-// runTones are the tones of the runs by their place in the comparison: grey for
-// the baseline, then the colours of Okabe and Ito (2008), which people with any
+// lineTones are the tones of the lines by place: grey for the one to compare
+// with, then the colours of Okabe and Ito (2008), which people with any
 // common colour blindness tell apart, darkened or lightened for contrast.
-func runTones() []tone {
+func lineTones() []tone {
 	return []tone{
-		{"run0", "#8A929B", "#8A929C"},
-		{"run1", "#0072B2", "#45A9E6"},
-		{"run2", "#D55E00", "#F07F2E"},
-		{"run3", "#009E73", "#2CC299"},
-		{"run4", "#B8578F", "#DE8CBB"},
-		{"run5", "#C98700", "#E8AE2B"},
-		{"run6", "#3F4A9E", "#94A0F0"},
+		{"line0", "#8A929B", "#8A929C"},
+		{"line1", "#0072B2", "#45A9E6"},
+		{"line2", "#D55E00", "#F07F2E"},
+		{"line3", "#009E73", "#2CC299"},
+		{"line4", "#B8578F", "#DE8CBB"},
+		{"line5", "#C98700", "#E8AE2B"},
+		{"line6", "#3F4A9E", "#94A0F0"},
 	}
 }
 
-// runTone is the tone of a run and the dashes of its line. More runs than tones
-// take the tones again, dashed.
-func runTone(place int) (tone, []float64) {
-	tones := runTones()
+// lineTone is the tone of the line of a place, and its dashes. More lines than
+// tones take the tones again, dashed.
+func lineTone(place int) (tone, []float64) {
+	tones := lineTones()
 	if place < len(tones) {
 		return tones[place], nil
 	}
@@ -59,14 +59,20 @@ func (t tone) color() color.Color {
 
 // tones are all of them.
 func tones() []tone {
-	return append([]tone{paper(), ink(), muted(), grid(), less(), more()}, runTones()...)
+	return append([]tone{paper(), ink(), muted(), grid(), less(), more()}, lineTones()...)
 }
 
-// variables are the CSS declarations of all tones, for one kind of page.
-func variables(of func(tone) string) string {
+// Variables are the CSS declarations of the colours, for a light or a dark page:
+// --paper (the ground), --ink, --muted and --grid, --less and --more for words
+// about savings, --line0 and on for the lines.
+func Variables(dark bool) string {
 	var b strings.Builder
 	for _, t := range tones() {
-		fmt.Fprintf(&b, "--%s:%s;", t.name, of(t))
+		value := t.light
+		if dark {
+			value = t.dark
+		}
+		fmt.Fprintf(&b, "--%s:%s;", t.name, value)
 	}
 	return b.String()
 }
