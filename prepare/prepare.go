@@ -138,6 +138,9 @@ func Run(ctx context.Context, out string, o Options) (Result, error) {
 	result, err := run(ctx, out, o, found)
 	if err != nil {
 		undo()
+		if ctx.Err() != nil {
+			err = fmt.Errorf("stopped before the end, nothing was written: %w", ctx.Err())
+		}
 		return Result{}, err
 	}
 	return result, nil

@@ -50,29 +50,35 @@ func (r *reader) readAll(ctx context.Context, names []string) error {
 // readInput opens one file, or standard input.
 func (r *reader) readInput(ctx context.Context, name string) error {
 	if name == standardInput {
-		return r.readFile(ctx, "standard input", interruptible(ctx, r.o.Stdin))
+		stdin := func() (io.ReadCloser, error) { return io.NopCloser(r.o.Stdin), nil }
+		return r.readFile(ctx, "standard input", interruptible(ctx, stdin))
 	}
-	f, err := os.Open(name)
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	open := func() (io.ReadCloser, error) { return os.Open(name) }
+	if !info.Mode().IsRegular() {
+		return r.readFile(ctx, name, interruptible(ctx, open))
+	}
+	f, err := open()
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return r.readFile(ctx, name, interruptible(ctx, f))
-	}
 	return r.readFile(ctx, name, f)
 }
 
-// interruptible makes reads from a pipe or terminal, which may wait for ever,
-// end with ctx. A read under way is left to itself.
-func interruptible(ctx context.Context, src io.Reader) io.Reader {
+// interruptible reads a pipe or terminal, which may make an open or a read wait
+// for ever, and ends with ctx. What waits then is left to itself.
+func interruptible(ctx context.Context, open func() (io.ReadCloser, error)) io.Reader {
 	out, in := io.Pipe()
 	go func() {
-		_, err := io.Copy(in, src)
+		src, err := open()
+		if err == nil {
+			_, err = io.Copy(in, src)
+			src.Close()
+		}
 		in.CloseWithError(err)
 	}()
 	context.AfterFunc(ctx, func() { out.CloseWithError(ctx.Err()) })

@@ -2,14 +2,17 @@ package prepare
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A disk that fills up, for which a limit on the size of files stands in: it
@@ -46,5 +49,47 @@ func runOnFullDisk(t *testing.T, made string) {
 			continue
 		}
 		fmt.Println("refused with:", err)
+	}
+}
+
+// A named pipe that nobody writes to makes even its opening wait.
+func TestCancelWaitingForPipe(t *testing.T) {
+	dir, made := t.TempDir(), t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o666); err != nil {
+		t.Skip("no named pipes here:", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	_, err := Run(ctx, filepath.Join(made, "out"), Options{Inputs: []string{pipe}, Tokenizer: byteTokenizer(t)})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error is %v", err)
+	}
+	nothingLeft(t, made)
+	// What waits for the pipe is let go.
+	if f, err := os.OpenFile(pipe, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+		f.Close()
+	}
+}
+
+// A pipe that is named is read, and makes the total unknown.
+func TestPipe(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o666); err != nil {
+		t.Skip("no named pipes here:", err)
+	}
+	go os.WriteFile(pipe, []byte("from a pipe"), 0o666)
+	out := filepath.Join(dir, "out")
+	_, err := Run(context.Background(), out, Options{Inputs: []string{pipe}, Tokenizer: byteTokenizer(t), Progress: func(p Progress) {
+		if p.Total != 0 {
+			t.Errorf("a total of %d", p.Total)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := documents(t, out); !slices.Equal(got, []string{"from a pipe"}) {
+		t.Errorf("documents are %q", got)
 	}
 }

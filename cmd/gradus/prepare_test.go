@@ -1,0 +1,36 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/gradus-ml/gradus/prepare"
+)
+
+// Away from a terminal nothing is shown until the pause is over, and then one
+// plain line a pause.
+func TestMeterWithoutTerminal(t *testing.T) {
+	var out bytes.Buffer
+	m := newMeter(&out)
+	m.show(prepare.Progress{Bytes: 1})
+	if out.Len() > 0 {
+		t.Errorf("%q at once", out.String())
+	}
+	for _, k := range []struct {
+		progress prepare.Progress
+		want     string
+	}{
+		{prepare.Progress{Bytes: 5, Total: 10, Documents: 2, Tokens: 7}, "prepare: 5 of 10 bytes read, 2 documents, 7 tokens\n"},
+		{prepare.Progress{Bytes: 5, Documents: 2, Tokens: 7}, "prepare: 5 bytes read, 2 documents, 7 tokens\n"},
+	} {
+		out.Reset()
+		m.next = time.Now().Add(-time.Second)
+		m.show(k.progress)
+		m.show(k.progress)
+		if out.String() != k.want {
+			t.Errorf("shown is %q, want %q", out.String(), k.want)
+		}
+	}
+	m.close()
+}
