@@ -1,0 +1,222 @@
+package recipe_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gradus-ml/gradus/corpus"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/recipe"
+)
+
+const good = `corpus: data
+index: data.index
+seed: 1234
+sample: {window: 256}
+batch: {size: 8}
+budget: {tokens: 2_000_000, clock: layer-tokens}
+curriculum:
+  - metric: rarity
+    by: percentile
+    pace: {kind: root, degree: 2, from: 1, to: 100, step: 1, until: 40%}
+  - metric: length
+    apply: truncate
+    pace: {kind: linear, from: 32, to: 256, step: 32, until: 40%}
+routing:
+  policy: random-ltd
+  layers: inner
+  keep: {kind: linear, from: 64, to: 256, step: 32, until: 70%}
+model: {kind: gpt, layers: 6, width: 128, heads: 4, positions: learned}
+optimizer: {kind: adamw, rate: 3e-3, warmup: 2%, decay: cosine, betas: [0.9, 0.95]}
+evaluate: {every: 5%, held_out: 2%}
+`
+
+func TestDesignRecipe(t *testing.T) {
+	r, err := recipe.Parse("dir/run.yaml", []byte(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.BudgetTotal() != 2_000_000 || r.Name != "run" || r.Window() != 256 {
+		t.Errorf("budget %v, name %q, window %d", r.BudgetTotal(), r.Name, r.Window())
+	}
+	s := r.Schedule()
+	if s.Warmup != 40_000 || s.Peak != 3e-3 || s.Min != s.Peak/10 || s.Total != 2_000_000 {
+		t.Errorf("schedule %+v", s)
+	}
+	if c := r.ModelConfig(257); fmt.Sprint(c.Routed) != "[1 2 3 4]" || c.Context != 256 {
+		t.Errorf("model %+v", c)
+	}
+	if until := (*r.Curriculum[0].Pace.Until)[0].Of(r.BudgetTotal()); until != 800_000 {
+		t.Errorf("until %v, want 800000", until)
+	}
+}
+
+// Every mistake is refused with the line it stands on and a way out.
+func TestMistakes(t *testing.T) {
+	for name, c := range map[string]struct{ old, new, says string }{
+		"unknown key":         {"seed: 1234", "sed: 1234", `run.yaml:3: unknown key "sed"; did you mean "seed"?`},
+		"nested key":          {"degree: 2", "degre: 2", `run.yaml:10: unknown key "degre" in curriculum.pace; did you mean "degree"?`},
+		"routing key":         {"layers: inner", "layer: inner", `run.yaml:16: unknown key "layer" in routing; did you mean "layers"?`},
+		"from > to":           {"from: 1, to: 100", "from: 101, to: 100", "run.yaml:10: curriculum[0].pace: from (101) is greater than to (100)"},
+		"until 0":             {"until: 70%", "until: 0", "run.yaml:17: routing.keep: until is 0"},
+		"no until":            {", until: 70%", "", "run.yaml:17: routing.keep.until: give the one moment"},
+		"step 0":              {"to: 256, step: 32, until: 40%", "to: 256, step: 0, until: 40%", "run.yaml:13: curriculum[1].pace: step is 0"},
+		"negative step":       {"to: 256, step: 32, until: 40%", "to: 256, step: -8, until: 40%", "step is -8"},
+		"pace kind":           {"kind: root", "kind: rot", `unknown pace "rot"`},
+		"NaN rate":            {"rate: 3e-3", "rate: .nan", "rate is NaN"},
+		"negative rate":       {"rate: 3e-3", "rate: -1", "rate is -1"},
+		"infinite rate":       {"rate: 3e-3", "rate: .inf", "rate is +Inf"},
+		"betas":               {"betas: [0.9, 0.95]", "betas: [0.9]", "betas: give two numbers"},
+		"beta 1":              {"betas: [0.9, 0.95]", "betas: [0.9, 1]", "both must lie in [0, 1)"},
+		"no budget":           {"tokens: 2_000_000, ", "", "give either steps: N or tokens: N"},
+		"two budgets":         {"tokens: 2_000_000", "tokens: 5, steps: 5", "give either steps: N or tokens: N"},
+		"negative budget":     {"tokens: 2_000_000", "tokens: -5", "budget: it is -5"},
+		"clock":               {"clock: layer-tokens", "clock: hours", `run.yaml:6: budget.clock: unknown clock "hours"`},
+		"clock and budget":    {"clock: layer-tokens", "clock: steps", "the budget must too"},
+		"batch 0":             {"size: 8", "size: 0", "run.yaml:5: batch.size"},
+		"window 0":            {"window: 256", "window: 0", "run.yaml:4: sample"},
+		"heads":               {"heads: 4", "heads: 5", "width 128 is no multiple of 5 heads"},
+		"by":                  {"by: percentile", "by: rank", "there are value and percentile"},
+		"apply":               {"apply: truncate", "apply: fold", "there are truncate and reshape"},
+		"apply to rarity":     {"by: percentile", "apply: truncate", "only the metric length shapes the batch"},
+		"policy":              {"policy: random-ltd", "policy: random", "there are random-ltd and none"},
+		"amount":              {"warmup: 2%", "warmup: soon", `"soon" is no amount`},
+		"warmup too long":     {"warmup: 2%", "warmup: 200%", "warmup is 4e+06"},
+		"held out":            {"held_out: 2%", "held_out: 90%", "at most half"},
+		"decay":               {"decay: cosine", "decay: cosin", "there are cosine, linear and constant"},
+		"no YAML":             {"seed: 1234", "seed: [", "run.yaml: ["},
+		"a word for a number": {"seed: 1234", "seed: lots", "run.yaml: [3:7]"},
+		"layers":              {"layers: inner", "layers: outer", "layers must be inner"},
+	} {
+		text := strings.Replace(good, c.old, c.new, 1)
+		if text == good {
+			t.Fatalf("%s: nothing replaced", name)
+		}
+		_, err := recipe.Parse("run.yaml", []byte(text))
+		if !errors.Is(err, fault.Invalid) || !strings.Contains(fmt.Sprint(err), c.says) {
+			t.Errorf("%s: error %v\nwant it to say %q", name, err, c.says)
+		}
+	}
+	for _, text := range []string{"", "# nothing\n", "- a\n- b\n", "word", "a: b\n---\nc: d\n"} {
+		if _, err := recipe.Parse("run.yaml", []byte(text)); !errors.Is(err, fault.Invalid) {
+			t.Errorf("%q: error %v, want an invalid input", text, err)
+		}
+	}
+}
+
+// The hash names what the run depends on and nothing else.
+func TestHash(t *testing.T) {
+	parse := func(text string) string {
+		r, err := recipe.Parse("run.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Hash()
+	}
+	base := parse(good)
+	for _, same := range [][2]string{
+		{"corpus: data\n", "corpus: elsewhere\n"},           // its content has a fingerprint
+		{"seed: 1234", "name: other\nseed: 1234"},           // what reports call it
+		{"decay: cosine, ", ""},                             // the default
+		{"2_000_000", "2000000"},                            // another way to write it
+		{"warmup: 2%", "warmup: 2 %"},                       // likewise
+		{"sample: {window: 256}", "sample:\n  window: 256"}, // likewise
+	} {
+		if got := parse(strings.Replace(good, same[0], same[1], 1)); got != base {
+			t.Errorf("%q for %q changes the hash", same[1], same[0])
+		}
+	}
+	for _, other := range [][2]string{{"seed: 1234", "seed: 1235"}, {"until: 70%", "until: 71%"}, {"heads: 4", "heads: 8"}, {"apply: truncate", "apply: reshape"}} {
+		if got := parse(strings.Replace(good, other[0], other[1], 1)); got == base {
+			t.Errorf("%q for %q leaves the hash", other[1], other[0])
+		}
+	}
+}
+
+// writeCorpus writes documents of the given sizes.
+func writeCorpus(t *testing.T, prefix string, sizes ...int) {
+	t.Helper()
+	w, err := corpus.Create(prefix, corpus.Uint16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	for d, n := range sizes {
+		document := make([]int32, n)
+		for i := range document {
+			document[i] = int32((d + i) % 256)
+		}
+		if err := w.Append(document); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Commit(corpus.Meta{Tokenizer: "bytes", Vocabulary: 257, EndOfDocument: 256}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What a recipe says is checked against its corpus and index.
+func TestOpenMistakes(t *testing.T) {
+	dir := t.TempDir()
+	writeCorpus(t, filepath.Join(dir, "data"), 400, 300, 500, 200, 600, 300)
+	writeCorpus(t, filepath.Join(dir, "one"), 2000)
+	plain := `corpus: data
+seed: 1
+sample: {window: 16}
+batch: {size: 2}
+budget: {steps: 4}
+model: {kind: gpt, layers: 3, width: 8, heads: 2}
+optimizer: {rate: 1e-3}
+`
+	open := func(text string) error {
+		r, err := recipe.Parse(filepath.Join(dir, "run.yaml"), []byte(text))
+		if err != nil {
+			return err
+		}
+		b, err := recipe.Open(r)
+		if err != nil {
+			return err
+		}
+		return b.Close()
+	}
+	if err := open(plain); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		old, new, says string
+		kind           error
+	}{
+		"missing corpus":  {"corpus: data", "corpus: nowhere", "run.yaml:1: corpus", os.ErrNotExist},
+		"window too long": {"window: 16", "window: 9999", "run.yaml:3: sample", fault.Invalid},
+		"needs an index": {"optimizer", "curriculum: [{metric: rarity, pace: {kind: linear, from: 1, to: 100, until: 50%}}]\noptimizer",
+			"gradus analyze", fault.Invalid},
+		"length beyond window": {"optimizer", "curriculum: [{metric: length, apply: truncate, pace: {kind: linear, from: 8, to: 32, step: 8, until: 50%}}]\noptimizer",
+			"more than the window of 16", fault.Invalid},
+		"one document":      {"corpus: data", "corpus: one", "name it in 'evaluate: corpus'", fault.Invalid},
+		"vocabulary":        {"kind: gpt", "kind: gpt, vocabulary: 100", "the corpus has 257 tokens", fault.Invalid},
+		"routed layers":     {"optimizer", "routing: {layers: [1, 7], keep: {kind: linear, from: 4, to: 16, step: 4, until: 50%}}\noptimizer", "routed layers", fault.Invalid},
+		"kept beyond":       {"optimizer", "routing: {keep: {kind: linear, from: 20, to: 32, step: 4, until: 50%}}\noptimizer", "more than the window of 16", fault.Invalid},
+		"evaluation corpus": {"optimizer", "evaluate: {corpus: nowhere}\noptimizer", "evaluate.corpus", os.ErrNotExist},
+	} {
+		err := open(strings.Replace(plain, c.old, c.new, 1))
+		if !errors.Is(err, c.kind) || !strings.Contains(fmt.Sprint(err), c.says) {
+			t.Errorf("%s: error %v\nwant kind %v saying %q", name, err, c.kind, c.says)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(good))
+	f.Add([]byte("corpus: [a]\nseed: -1\n"))
+	f.Add([]byte("{\"corpus\": \"x\", \"curriculum\": [{\"metric\": 3}]}"))
+	f.Add([]byte("a: &a [*a]\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if _, err := recipe.Parse("run.yaml", text); err != nil && !errors.Is(err, fault.Invalid) {
+			t.Fatalf("error %v is of no kind", err)
+		}
+	})
+}
