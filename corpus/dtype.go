@@ -113,25 +113,26 @@ func (d DType) widen(dst []int32, raw []byte) bool {
 	return sign >= 0 && wide <= math.MaxInt32
 }
 
-// narrow appends the stored form of tokens to dst. It returns the position of
-// the first one that the type cannot hold, or -1.
-func (d DType) narrow(dst []byte, tokens []int32) ([]byte, int) {
+// narrow appends the stored form of tokens, which must fit the type, to dst.
+func (d DType) narrow(dst []byte, tokens []int32) []byte {
 	le := binary.LittleEndian
-	size, largest := kinds[d].size, kinds[d].largest
-	for i, t := range tokens {
-		if t < 0 || t > largest {
-			return dst, i
-		}
-		switch size {
-		case 1:
+	switch kinds[d].size {
+	case 1:
+		for _, t := range tokens {
 			dst = append(dst, byte(t))
-		case 2:
+		}
+	case 2:
+		for _, t := range tokens {
 			dst = le.AppendUint16(dst, uint16(t))
-		case 4:
+		}
+	case 4:
+		for _, t := range tokens {
 			dst = le.AppendUint32(dst, uint32(t))
-		case 8:
+		}
+	case 8:
+		for _, t := range tokens {
 			dst = le.AppendUint64(dst, uint64(t))
 		}
 	}
-	return dst, -1
+	return dst
 }

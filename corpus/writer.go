@@ -92,27 +92,40 @@ func (w *Writer) Append(document []int32) error {
 	if len(document) > longestRow {
 		return fault.Invalidf("document %d has %d tokens; the format's limit is %d, split it", w.rows, len(document), longestRow)
 	}
-	raw, bad := w.dtype.narrow(w.scratch[:0], document)
-	w.scratch = raw[:0]
-	if bad >= 0 {
-		return fault.Invalidf("document %d: token %d is %d, which does not fit %s (0 to %d)", w.rows, bad, document[bad], w.dtype, kinds[w.dtype].largest)
+	largest, limit := w.largest, kinds[w.dtype].largest
+	for i, t := range document {
+		if t < 0 || t > limit {
+			return fault.Invalidf("document %d: token %d is %d, which does not fit %s (0 to %d)", w.rows, i, t, w.dtype, limit)
+		}
+		largest = max(largest, t)
 	}
 	length := binary.LittleEndian.AppendUint32(nil, uint32(len(document)))
-	if _, w.err = w.bin.Write(raw); w.err == nil {
-		_, w.err = w.idx.Write(length)
-	}
-	if w.err != nil {
+	if w.err = w.put(document, length); w.err != nil {
 		w.err = fmt.Errorf("write corpus %s: %w", w.prefix, w.err)
 		return w.err
 	}
-	w.chunks.write(raw)
 	w.lengths.Write(length)
 	w.rows++
 	w.tokens += int64(len(document))
-	for _, t := range document {
-		w.largest = max(w.largest, t)
-	}
+	w.largest = largest
 	return nil
+}
+
+// put writes a document and its length. It encodes a piece at a time: the whole
+// would double the memory that a long document takes.
+func (w *Writer) put(document []int32, length []byte) error {
+	const piece = 32 << 10
+	for len(document) > 0 {
+		n := min(piece, len(document))
+		w.scratch = w.dtype.narrow(w.scratch[:0], document[:n])
+		document = document[n:]
+		if _, err := w.bin.Write(w.scratch); err != nil {
+			return err
+		}
+		w.chunks.write(w.scratch)
+	}
+	_, err := w.idx.Write(length)
+	return err
 }
 
 // Commit completes the corpus and puts it in place. A corpus without documents

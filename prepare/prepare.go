@@ -73,7 +73,7 @@ type Options struct {
 	// Workers encode; as many as there are cores if 0.
 	Workers int
 	// LongestDocument bounds a text file or a line, uncompressed, in bytes; 1
-	// GiB if 0.
+	// GiB if 0. A document takes up to 6 times its size in memory.
 	LongestDocument int64
 	// Progress is called now and then, never twice at once.
 	Progress func(Progress)
