@@ -91,6 +91,7 @@ corpus, recipe or version), 130 interrupted.`,
 		newSample(),
 		newTrain(),
 		newReport(),
+		newDemo(),
 	)
 	for _, verb := range root.Commands() {
 		verb.Args = usageArgs(verb.Args)
