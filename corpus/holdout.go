@@ -2,7 +2,6 @@ package corpus
 
 import (
 	"fmt"
-	"slices"
 	"sort"
 
 	"github.com/gradus-ml/gradus/internal/fault"
@@ -23,27 +22,42 @@ type HoldOut struct {
 // A run is neighbouring documents, as tokens [start, end) of the concatenation.
 type run struct{ start, end, documents int64 }
 
-// HoldOut chooses documents that hold about share of the tokens, a pure function
-// of the corpus, the share, the seed and the window (tokens of a sample; pieces
-// are made no shorter than a few windows). It is an error of kind fault.Invalid
-// if whole documents cannot make up such a share.
+// HoldOut chooses documents that hold about share of the tokens: at least that
+// many, and fewer than one document more. The choice is a pure function of the
+// corpus, the share, the seed and the window (tokens of a sample; pieces are
+// made no shorter than a few windows). It is an error of kind fault.Invalid if
+// whole documents cannot make up such a share.
 func (c *Corpus) HoldOut(share float64, seed uint64, window int) (*HoldOut, error) {
-	if !(share > 0 && share <= 0.5) {
-		return nil, fault.Invalidf("a held-out share of %v; it must be above 0 and at most 50%%", share)
-	}
 	tokens := c.Tokens()
-	wanted := int64(share * float64(tokens))
-	pieces := min(max(wanted/(8*int64(window)+8), 1), maxPieces)
+	switch {
+	case !(share > 0 && share <= 0.5):
+		return nil, fault.Invalidf("a held-out share of %v; it must be above 0 and at most 50%%", share)
+	case window < 1:
+		return nil, fault.Invalidf("a window of %d tokens; it must be at least 1", window)
+	case tokens == 0:
+		return nil, fault.Invalidf("corpus %s is empty; prepare some text", c.Path())
+	}
+	wanted := max(int64(share*float64(tokens)), 1)
+	pieces := min(max(wanted/8/(int64(window)+1), 1), maxPieces)
 	stream := keyed.NewKey(seed, "hold out").Stream()
 	h := &HoldOut{}
+	held, next := int64(0), int64(0) // tokens held out, and the document after the last of them
 	for i := range pieces {
-		// One piece a stratum, beginning at a random token of it.
+		// One piece a stratum, from the document at a random token of it on. The
+		// target is what all pieces up to here owe together, so that a long
+		// document held out here makes the pieces after it shorter, or none.
 		lo, hi := scale(tokens, i, pieces), scale(tokens, i+1, pieces)
-		want := max(wanted/pieces, 1)
-		at := lo + int64(stream.Uint64N(uint64(max(hi-lo-want, 1))))
-		h.add(c, c.DocumentAt(at), want)
+		target := max(scale(wanted, i+1, pieces), 1)
+		at := lo + int64(stream.Uint64N(uint64(max(hi-lo-wanted/pieces, 1))))
+		if held >= target {
+			continue
+		}
+		for d := max(c.DocumentAt(at), next); d < c.Documents() && held < target; d++ {
+			held += h.append(c, d)
+			next = d + 1
+		}
 	}
-	if held := h.Tokens(); held > tokens/2 {
+	if held > tokens/2 {
 		return nil, fault.Invalidf("corpus %s: holding out %.3g%% as whole documents would take %d of %d tokens (it has %d documents); "+
 			"prepare the held-out text as a corpus of its own and name it in 'evaluate: corpus'",
 			c.Path(), share*100, held, tokens, c.Documents())
@@ -54,32 +68,17 @@ func (c *Corpus) HoldOut(share float64, seed uint64, window int) (*HoldOut, erro
 // scale returns n*i/of without overflow for i <= of <= maxPieces.
 func scale(n, i, of int64) int64 { return n/of*i + n%of*i/of }
 
-// add holds out documents from first on until they have want tokens, or until
-// they meet those already held out.
-func (h *HoldOut) add(c *Corpus, first, want int64) {
-	start, _ := c.Bounds(first)
-	r := run{start: start, end: start}
-	for d := first; d < c.Documents() && r.end-r.start < want; d++ {
-		from, to := c.Bounds(d)
-		if h.Holds(from, to) {
-			continue
-		}
-		if from != r.end { // documents held out before lie between
-			h.insert(r)
-			r = run{start: from, end: from}
-		}
-		r.end = to
-		r.documents++
+// append holds out a document behind all others and returns its tokens. One
+// that follows the last run's text makes that run longer.
+func (h *HoldOut) append(c *Corpus, d int64) int64 {
+	start, end := c.Bounds(d)
+	if n := len(h.runs); n == 0 || h.runs[n-1].end != start {
+		h.runs = append(h.runs, run{start: start, end: start})
 	}
-	h.insert(r)
-}
-
-func (h *HoldOut) insert(r run) {
-	if r.start == r.end {
-		return
-	}
-	at := sort.Search(len(h.runs), func(i int) bool { return h.runs[i].start >= r.start })
-	h.runs = slices.Insert(h.runs, at, r)
+	last := &h.runs[len(h.runs)-1]
+	last.end = end
+	last.documents++
+	return end - start
 }
 
 // All holds out every document: a corpus that is for evaluation only.
@@ -87,8 +86,11 @@ func (c *Corpus) All() *HoldOut {
 	return &HoldOut{runs: []run{{0, c.Tokens(), c.Documents()}}}
 }
 
-// Holds reports whether any of the tokens [start, end) is held out.
+// Holds reports whether any of the tokens [start, end) is held out; of none, none is.
 func (h *HoldOut) Holds(start, end int64) bool {
+	if start >= end {
+		return false
+	}
 	i := sort.Search(len(h.runs), func(i int) bool { return h.runs[i].end > start })
 	return i < len(h.runs) && h.runs[i].start < end
 }
@@ -114,21 +116,25 @@ func (h *HoldOut) Documents() int64 {
 // Windows returns spans of at most window+1 tokens that cover the held-out text,
 // neighbours within a run sharing one token, so that each token but a run's
 // first is predicted once. Where they would predict more than limit tokens, an
-// even choice of them is returned; 0 is no limit.
+// even choice of them that does not is returned, or one span if the limit is
+// shorter than that; 0 is no limit. The window must be positive.
 func (h *HoldOut) Windows(window int, limit int64) [][2]int64 {
 	var spans [][2]int64
+	predicted := int64(0)
 	for _, r := range h.runs {
-		for at := r.start; at+1 < r.end; at += int64(window) {
-			spans = append(spans, [2]int64{at, min(at+int64(window)+1, r.end)})
+		for at := r.start; r.end-at > 1; {
+			n := min(int64(window), r.end-at-1)
+			spans = append(spans, [2]int64{at, at + n + 1})
+			at += n
 		}
+		predicted += max(r.end-r.start-1, 0)
 	}
-	most := int(max(limit/int64(window), 1))
-	if limit == 0 || len(spans) <= most {
+	if limit <= 0 || predicted <= limit {
 		return spans
 	}
-	chosen := make([][2]int64, most)
+	chosen := make([][2]int64, max(limit/int64(window), 1))
 	for i := range chosen {
-		chosen[i] = spans[i*len(spans)/most]
+		chosen[i] = spans[i*len(spans)/len(chosen)]
 	}
 	return chosen
 }
