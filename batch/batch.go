@@ -6,6 +6,8 @@
 package batch
 
 import (
+	"slices"
+
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/internal/fault"
@@ -65,12 +67,20 @@ func NewMaker(s *corpus.Samples, p *curriculum.Plan, policy route.Policy, routed
 	return m, nil
 }
 
-// IDs returns the samples of a step, over all ranks.
+// IDs returns the samples of a step of the plan, over all ranks.
 func (m *Maker) IDs(step int64) []int64 { return m.sampler.At(nil, step) }
 
 // Make returns the share of rank in a world of the given size of the batch of a
-// step: rank 0 of 1 gets all of it. An unreadable corpus is an error.
+// step: rank 0 of 1 gets all of it. Steps may be asked in any order, from any
+// number of goroutines. A step outside the plan, or a rank outside the world, is
+// an error of kind fault.Invalid; tokens that cannot be are fault.Corrupt.
 func (m *Maker) Make(step int64, rank, world int) (*Batch, error) {
+	switch {
+	case step < 0 || step >= m.plan.Steps():
+		return nil, fault.Invalidf("step %d of a plan of %d (they count from 0)", step, m.plan.Steps())
+	case world < 1 || rank < 0 || rank >= world:
+		return nil, fault.Invalidf("rank %d of a world of %d; ranks count from 0 to one less than the world", rank, world)
+	}
 	ids := m.IDs(step)
 	shape := m.plan.Stages()[m.plan.StageAt(step)].Shape
 	rowsPerSample := shape.Rows / len(ids)
@@ -78,13 +88,14 @@ func (m *Maker) Make(step int64, rank, world int) (*Batch, error) {
 	ids = curriculum.Slice(ids, rank, world)
 	shape.Rows = len(ids) * rowsPerSample
 
-	b := &Batch{Shape: shape, IDs: ids, Inputs: make([]int32, shape.Tokens()), Labels: make([]int32, shape.Tokens())}
-	row := make([]int32, shape.Length+1)
+	b := newBatch(shape)
+	b.IDs = ids
+	buf := make([]int32, shape.Length+1)
 	for i, id := range ids {
 		start, end := m.samples.Span(id)
 		for r := range rowsPerSample {
-			at := start + int64(r*shape.Length)
-			if err := fill(b, i*rowsPerSample+r, row, m.samples.Corpus(), at, min(at+int64(len(row)), end), m.pad); err != nil {
+			at := min(start+int64(r*shape.Length), end)
+			if err := b.fill(i*rowsPerSample+r, buf, m.samples.Corpus(), at, min(at+int64(len(buf)), end), m.pad); err != nil {
 				return nil, err
 			}
 		}
@@ -95,9 +106,14 @@ func (m *Maker) Make(step int64, rank, world int) (*Batch, error) {
 	return b, nil
 }
 
+// newBatch returns a batch of a shape, every token 0.
+func newBatch(s curriculum.Shape) *Batch {
+	return &Batch{Shape: s, Inputs: make([]int32, s.Tokens()), Labels: make([]int32, s.Tokens())}
+}
+
 // fill reads tokens [start, end) into row r of a batch: inputs are all but the
 // last, labels all but the first. What the span leaves of the row is padding.
-func fill(b *Batch, r int, buf []int32, c *corpus.Corpus, start, end int64, pad int32) error {
+func (b *Batch) fill(r int, buf []int32, c *corpus.Corpus, start, end int64, pad int32) error {
 	n := int(end - start)
 	if err := c.Read(buf[:n], start); err != nil {
 		return err
@@ -113,27 +129,29 @@ func fill(b *Batch, r int, buf []int32, c *corpus.Corpus, start, end int64, pad 
 }
 
 // Evaluation returns batches of rows full-length rows that cover the held-out
-// text of c (at most limit tokens of it; 0: all), nothing dropped.
+// text of c (at most limit tokens of it; 0: all), nothing dropped. Rows past the
+// last span are padding, so that one shape serves all of them.
 func Evaluation(c *corpus.Corpus, h *corpus.HoldOut, window, rows int, limit int64) ([]*Batch, error) {
+	if window < 1 || rows < 1 {
+		return nil, fault.Invalidf("batches of %d rows of %d tokens; both must be at least 1", rows, window)
+	}
 	spans := h.Windows(window, limit)
 	if len(spans) == 0 {
-		return nil, fault.Invalidf("corpus %s: the held-out text is empty; raise 'held_out'", c.Path())
+		return nil, fault.Invalidf("corpus %s: the held-out text (%s) holds nothing to predict; raise 'held_out'", c.Path(), h)
 	}
 	var batches []*Batch
 	buf := make([]int32, window+1)
-	for len(spans) > 0 {
-		shape := curriculum.Shape{Rows: rows, Length: window, Kept: window}
-		b := &Batch{Shape: shape, Inputs: make([]int32, shape.Tokens()), Labels: make([]int32, shape.Tokens())}
-		for r := range rows { // rows past the last span are padding: one shape for all
+	for part := range slices.Chunk(spans, rows) {
+		b := newBatch(curriculum.Shape{Rows: rows, Length: window, Kept: window})
+		for r := range rows {
 			span := [2]int64{}
-			if r < len(spans) {
-				span = spans[r]
+			if r < len(part) {
+				span = part[r]
 			}
-			if err := fill(b, r, buf, c, span[0], span[1], 0); err != nil {
+			if err := b.fill(r, buf, c, span[0], span[1], 0); err != nil {
 				return nil, err
 			}
 		}
-		spans = spans[min(rows, len(spans)):]
 		batches = append(batches, b)
 	}
 	return batches, nil
