@@ -75,7 +75,7 @@ func call(t testing.TB, f func(in []*Node) []*Node, args ...any) []*tensors.Tens
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := e.Exec(args...)
+	out, err := e.Call(args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestGradientsAgreeWithFiniteDifferences(t *testing.T) {
 				t.Fatal(err)
 			}
 			lossAt := func() float64 {
-				out, err := e.Exec(args...)
+				out, err := e.Call(args...)
 				if err != nil {
 					t.Fatal(err)
 				}

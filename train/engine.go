@@ -174,7 +174,7 @@ func (e *engine) step(b *batch.Batch, rate float64, step int64) (loss, norm floa
 			if b.Kept != nil {
 				args = append(args, keptTensor(b, from, to))
 			}
-			results[i].out, results[i].err = e.gradients.Exec(args...)
+			results[i].out, results[i].err = e.gradients.Call(args...)
 		})
 	}
 	group.Wait()
@@ -201,7 +201,7 @@ func (e *engine) step(b *batch.Batch, rate float64, step int64) (loss, norm floa
 	}
 	args = append(args, gradients...)
 	args = append(args, e.optimizer.rates(rate, step+1))
-	out, err := e.update.Exec(args...)
+	out, err := e.update.Call(args...)
 	if err != nil {
 		return 0, 0, fmt.Errorf("train: step %d: update: %w", step, err)
 	}
@@ -260,7 +260,7 @@ func (e *engine) loss(batches []*batch.Batch) (float64, error) {
 		group.Go(func() {
 			for i := worker; i < len(batches); i += shards {
 				b := batches[i]
-				out, err := e.losses.Exec(e.arguments(rowsTensor(b, b.Inputs, 0, b.Rows), rowsTensor(b, b.Labels, 0, b.Rows))...)
+				out, err := e.losses.Call(e.arguments(rowsTensor(b, b.Inputs, 0, b.Rows), rowsTensor(b, b.Labels, 0, b.Rows))...)
 				if err != nil {
 					errs[i] = err
 					return
