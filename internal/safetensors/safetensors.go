@@ -14,6 +14,7 @@
 package safetensors
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -33,6 +34,15 @@ type Tensor struct {
 	Name  string
 	Shape []int
 	Data  []float32
+}
+
+// Elements returns how many numbers a tensor of this shape has.
+func (t Tensor) Elements() int64 {
+	n := int64(1)
+	for _, d := range t.Shape {
+		n *= int64(d)
+	}
+	return n
 }
 
 type entry struct {
@@ -107,17 +117,88 @@ func Read(path string) (map[string]Tensor, map[string]string, error) {
 	return tensors, metadata, nil
 }
 
+// ReadHeader returns the tensors of a file without their data, in the order in
+// which they lie there. It reads the header alone, and refuses what Read refuses.
+func ReadHeader(path string) ([]Tensor, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	first := make([]byte, min(info.Size(), 8))
+	if _, err := io.ReadFull(f, first); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	n, err := headerLength(first, info.Size())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	text := make([]byte, n)
+	if _, err := io.ReadFull(f, text); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	placed, _, err := parseHeader(text, uint64(info.Size())-8-n)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	slices.SortFunc(placed, func(a, b placedTensor) int {
+		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.Name, b.Name))
+	})
+	tensors := make([]Tensor, len(placed))
+	for i, t := range placed {
+		tensors[i] = t.Tensor
+	}
+	return tensors, nil
+}
+
 // Decode is Read on the bytes of a file.
 func Decode(data []byte) (map[string]Tensor, map[string]string, error) {
-	if len(data) < 8 {
-		return nil, nil, fault.Corruptf("a safetensors file of %d bytes; the header's length alone takes 8", len(data))
+	n, err := headerLength(data, int64(len(data)))
+	if err != nil {
+		return nil, nil, err
+	}
+	body := data[8+n:]
+	placed, metadata, err := parseHeader(data[8:8+n], uint64(len(body)))
+	if err != nil {
+		return nil, nil, err
+	}
+	tensors := make(map[string]Tensor, len(placed))
+	for _, t := range placed {
+		t.Data = make([]float32, t.Elements())
+		for i := range t.Data {
+			t.Data[i] = math.Float32frombits(binary.LittleEndian.Uint32(body[t.begin+4*uint64(i):]))
+		}
+		tensors[t.Name] = t.Tensor
+	}
+	return tensors, metadata, nil
+}
+
+// headerLength reads the length of the header of a file of size bytes.
+func headerLength(data []byte, size int64) (uint64, error) {
+	if size < 8 {
+		return 0, fault.Corruptf("a safetensors file of %d bytes; the header's length alone takes 8", size)
 	}
 	n := binary.LittleEndian.Uint64(data)
-	if n > maxHeader || n > uint64(len(data)-8) {
-		return nil, nil, fault.Corruptf("a safetensors header of %d bytes in a file of %d", n, len(data))
+	if n > maxHeader || n > uint64(size-8) {
+		return 0, fault.Corruptf("a safetensors header of %d bytes in a file of %d", n, size)
 	}
+	return n, nil
+}
+
+// A placedTensor is a tensor without its data, which begins at a byte of the body.
+type placedTensor struct {
+	Tensor
+	begin uint64
+}
+
+// parseHeader reads a header that is followed by body bytes of data.
+func parseHeader(text []byte, body uint64) ([]placedTensor, map[string]string, error) {
 	var header map[string]json.RawMessage
-	if err := json.Unmarshal(data[8:8+n], &header); err != nil {
+	if err := json.Unmarshal(text, &header); err != nil {
 		return nil, nil, fault.Corruptf("safetensors header: %w", err)
 	}
 	var metadata map[string]string
@@ -127,49 +208,46 @@ func Decode(data []byte) (map[string]Tensor, map[string]string, error) {
 		}
 		delete(header, "__metadata__")
 	}
-	body := data[8+n:]
-	tensors := make(map[string]Tensor, len(header))
-	left := uint64(len(body)) // tensors do not overlap, so together they fit the data
+	var tensors []placedTensor
+	left := body // tensors do not overlap, so together they fit the data
 	for name, raw := range header {
-		t, err := decodeTensor(name, raw, body, &left)
+		t, err := parseTensor(name, raw, body, &left)
 		if err != nil {
 			return nil, nil, fault.Corruptf("safetensors header: tensor %q: %w", name, err)
 		}
-		tensors[name] = t
+		tensors = append(tensors, t)
 	}
 	return tensors, metadata, nil
 }
 
-func decodeTensor(name string, raw json.RawMessage, body []byte, left *uint64) (Tensor, error) {
+func parseTensor(name string, raw json.RawMessage, body uint64, left *uint64) (placedTensor, error) {
 	var e entry
+	var t placedTensor
 	if err := json.Unmarshal(raw, &e); err != nil {
-		return Tensor{}, err
+		return t, err
 	}
 	begin, end := e.Offsets[0], e.Offsets[1]
-	if begin > end || end > uint64(len(body)) {
-		return Tensor{}, fmt.Errorf("data_offsets [%d, %d] in %d bytes of data", begin, end, len(body))
+	if begin > end || end > body {
+		return t, fmt.Errorf("data_offsets [%d, %d] in %d bytes of data", begin, end, body)
 	}
 	if e.DType != "F32" {
-		return Tensor{}, fmt.Errorf("dtype %s; only F32 is read", e.DType)
+		return t, fmt.Errorf("dtype %s; only F32 is read", e.DType)
 	}
-	elements, t := uint64(1), Tensor{Name: name}
+	elements := uint64(1)
 	for _, d := range e.Shape {
-		if d < 0 || d > 0 && elements > uint64(len(body))/uint64(d) {
-			return Tensor{}, fmt.Errorf("shape %v in %d bytes of data", e.Shape, len(body))
+		if d < 0 || d > 0 && elements > body/uint64(d) {
+			return t, fmt.Errorf("shape %v in %d bytes of data", e.Shape, body)
 		}
 		elements *= uint64(d)
 		t.Shape = append(t.Shape, int(d))
 	}
 	if 4*elements != end-begin {
-		return Tensor{}, fmt.Errorf("shape %v takes %d bytes and data_offsets hold %d", e.Shape, 4*elements, end-begin)
+		return t, fmt.Errorf("shape %v takes %d bytes and data_offsets hold %d", e.Shape, 4*elements, end-begin)
 	}
 	if 4*elements > *left {
-		return Tensor{}, fmt.Errorf("the tensors together take more than the %d bytes of data", len(body))
+		return t, fmt.Errorf("the tensors together take more than the %d bytes of data", body)
 	}
 	*left -= 4 * elements
-	t.Data = make([]float32, elements)
-	for i := range t.Data {
-		t.Data[i] = math.Float32frombits(binary.LittleEndian.Uint32(body[begin+4*uint64(i):]))
-	}
+	t.Name, t.begin = name, begin
 	return t, nil
 }

@@ -3,7 +3,10 @@ package safetensors
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -62,6 +65,41 @@ func TestRefusesNonsense(t *testing.T) {
 		if _, _, err := Decode(data); !errors.Is(err, fault.Corrupt) {
 			t.Errorf("%s: error %v, want a corrupt file", name, err)
 		}
+		if _, err := ReadHeader(fileOf(t, data)); !errors.Is(err, fault.Corrupt) {
+			t.Errorf("%s: the header alone: error %v, want a corrupt file", name, err)
+		}
+	}
+}
+
+func fileOf(t *testing.T, data []byte) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "x.safetensors")
+	if err := os.WriteFile(name, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// The header alone gives the tensors in the order of the file.
+func TestReadHeader(t *testing.T) {
+	var buf bytes.Buffer
+	err := Write(&buf, []Tensor{{"b", []int{2, 3}, make([]float32, 6)}, {"a", nil, []float32{0.5}}, {"c", []int{0}, nil}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadHeader(fileOf(t, buf.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Tensor{{Name: "b", Shape: []int{2, 3}}, {Name: "a"}, {Name: "c", Shape: []int{0}}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if n := got[0].Elements() + got[1].Elements() + got[2].Elements(); n != 7 {
+		t.Errorf("%d elements, want 7", n)
+	}
+	if _, err := ReadHeader(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing file gives %v", err)
 	}
 }
 
