@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gradus-ml/gradus/internal/atomicfile"
+	"github.com/gradus-ml/gradus/internal/dirlock"
 	"github.com/gradus-ml/gradus/internal/fault"
 )
 
@@ -40,7 +41,7 @@ func take(dir string, force bool) (*place, error) {
 	if err := os.Mkdir(p.partial, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("index %s: %w", dir, err)
 	}
-	if p.lock, err = lockDir(p.partial); err != nil {
+	if p.lock, err = dirlock.Lock(p.partial); err != nil {
 		return nil, fmt.Errorf("index %s: %w", dir, err)
 	}
 	if err := p.clear(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -20,6 +21,7 @@ import (
 	_ "github.com/gomlx/compute/gobackend" // the backend "go"
 	"github.com/gradus-ml/gradus/batch"
 	"github.com/gradus-ml/gradus/curriculum"
+	"github.com/gradus-ml/gradus/internal/dirlock"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/model"
 	"github.com/gradus-ml/gradus/runlog"
@@ -83,6 +85,9 @@ func Train(ctx context.Context, c Config) (Result, error) {
 			return Result{}, err
 		}
 	}
+	if err := c.fits(); err != nil {
+		return Result{}, err
+	}
 	backend, err := compute.NewWithConfig(GoBackend)
 	if err != nil {
 		return Result{}, fmt.Errorf("train: backend %s: %w", GoBackend, err)
@@ -92,6 +97,14 @@ func Train(ctx context.Context, c Config) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if err := os.MkdirAll(c.Dir, 0o777); err != nil {
+		return Result{}, fmt.Errorf("train: %w", err)
+	}
+	lock, err := dirlock.Lock(c.Dir)
+	if err != nil {
+		return Result{}, err
+	}
+	defer lock.Close()
 	r := &run{Config: c, engine: engine}
 	if err := r.open(); err != nil {
 		return Result{}, err
@@ -101,6 +114,24 @@ func Train(ctx context.Context, c Config) (Result, error) {
 		err = closeErr
 	}
 	return r.result, err
+}
+
+// fits reports batches that the model cannot read.
+func (c *Config) fits() error {
+	for _, s := range c.Plan.Shapes() {
+		if s.Length > c.Model.Context {
+			return fault.Invalidf("train: the plan has rows of %d tokens and the model a context of %d", s.Length, c.Model.Context)
+		}
+	}
+	for _, b := range c.Evaluation {
+		if b.Length > c.Model.Context {
+			return fault.Invalidf("train: an evaluation has rows of %d tokens and the model a context of %d", b.Length, c.Model.Context)
+		}
+		if err := known(b, c.Model.Vocabulary); err != nil {
+			return fmt.Errorf("train: evaluation: %w", err)
+		}
+	}
+	return nil
 }
 
 // A run is a Config under way.
@@ -120,9 +151,6 @@ func (r *run) open() error {
 	if !r.Resume {
 		if _, err := os.Stat(path); err == nil {
 			return fault.Invalidf("%s holds a run already; go on with --resume, or choose another --out", r.Dir)
-		}
-		if err := os.MkdirAll(r.Dir, 0o777); err != nil {
-			return fmt.Errorf("train: %w", err)
 		}
 		var err error
 		r.log, err = runlog.Create(path, r.Run)
@@ -175,7 +203,8 @@ func (r *run) restore(path string) error {
 	if err != nil {
 		return err
 	}
-	r.result.Step, r.result.Checkpoint, r.saved = st.Step, path, st.Step
+	r.result = Result{Step: st.Step, HeldOut: st.HeldOut, Checkpoint: path}
+	r.saved = st.Step
 	r.seconds = st.Seconds
 	for step := range st.Step {
 		r.flops += r.flopsAt(step)
@@ -281,7 +310,11 @@ func (r *run) step(step int64, stage int, b *batch.Batch) error {
 		if err != nil {
 			return err
 		}
-		line.HeldOut, r.result.HeldOut = &heldOut, heldOut
+		line.HeldOut = &heldOut
+		if diverged(heldOut) {
+			return errors.Join(r.log.Append(line), r.divergence(step, loss, norm, rate))
+		}
+		r.result.HeldOut = heldOut
 	}
 	if err := r.log.Append(line); err != nil {
 		return err
@@ -300,7 +333,7 @@ func (r *run) step(step int64, stage int, b *batch.Batch) error {
 
 // due reports whether a multiple of every lies in (before, after].
 func due(every, before, after float64) bool {
-	return every > 0 && int64(after/every) > int64(before/every)
+	return every > 0 && math.Floor(after/every) > math.Floor(before/every)
 }
 
 // checkpoint saves the run as it stands. The log is synced first: a checkpoint
@@ -316,10 +349,12 @@ func (r *run) checkpoint() error {
 	if err != nil {
 		return err
 	}
-	r.result.Checkpoint, err = writeCheckpoint(r.Dir, CheckpointState{
-		Step: r.result.Step, Seconds: r.seconds, Recipe: r.Run.Recipe, Corpus: r.Run.Corpus, Model: r.Model,
+	path, err := writeCheckpoint(r.Dir, CheckpointState{
+		Step: r.result.Step, Seconds: r.seconds, HeldOut: r.result.HeldOut, Recipe: r.Run.Recipe, Corpus: r.Run.Corpus, Model: r.Model,
 	}, r.engine.params, s, r.KeepCheckpoints)
-	r.saved = r.result.Step
+	if path != "" { // else the one before is still the newest
+		r.result.Checkpoint, r.saved = path, r.result.Step
+	}
 	return err
 }
 

@@ -18,7 +18,7 @@ const module = "github.com/gradus-ml/gradus"
 // floors says on which floor each package stands. A package imports only from
 // lower floors: the way of the data is upwards (ARCHITECTURE.md).
 var floors = map[string]int{
-	"internal/fault": 0, "internal/atomicfile": 0, "internal/mmap": 0, "internal/npy": 0, "internal/keyed": 0,
+	"internal/fault": 0, "internal/atomicfile": 0, "internal/mmap": 0, "internal/dirlock": 0, "internal/npy": 0, "internal/keyed": 0,
 	"internal/safetensors": 0, "internal/chart": 0, "pace": 0, "route": 0,
 	"corpus": 1, "tokenizer": 1, "runlog": 1,
 	"metric": 2, "index": 2, "model": 2,
@@ -152,7 +152,7 @@ func TestEveryPackageHasOneComment(t *testing.T) {
 			continue
 		}
 		packages[f.pkg] = true
-		if f.doc {
+		if f.doc && !strings.HasSuffix(f.path, "_other.go") { // the twin of a file for other systems
 			comments[f.pkg]++
 		}
 	}

@@ -1,6 +1,7 @@
 //go:build unix && !solaris && !aix && !illumos
 
-package index
+// Package dirlock keeps two processes from writing one directory at once.
+package dirlock
 
 import (
 	"errors"
@@ -11,10 +12,10 @@ import (
 	"github.com/gradus-ml/gradus/internal/fault"
 )
 
-// lockDir locks a directory until the file it returns is closed or the process
+// Lock locks a directory until the file it returns is closed or the process
 // ends. The holder of a lock may have renamed or removed the directory before
 // it let go; then the lock is of no use.
-func lockDir(dir string) (*os.File, error) {
+func Lock(dir string) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, err
