@@ -165,7 +165,7 @@ func (b *Bound) curriculum() (curriculum.Config, error) {
 		Clock: curriculum.Clock(r.Budget.Clock), Budget: r.BudgetTotal(), Shapes: r.Shapes,
 	}
 	if b.HeldOut != nil && b.evaluation == b.Corpus {
-		c.Excluded = func(id int64) bool { return b.HeldOut.Holds(b.Samples.Span(id)) }
+		c.Excluded = b.HoldsOut
 	}
 	for i, m := range r.Curriculum {
 		at := fmt.Sprintf("curriculum[%d]", i)
@@ -212,6 +212,12 @@ func (b *Bound) openIndex(at string) (err error) {
 		return fmt.Errorf("%s: %w", r.place("index"), err)
 	}
 	return nil
+}
+
+// HoldsOut reports whether a sample, wholly or in part, is held out for
+// evaluation.
+func (b *Bound) HoldsOut(id int64) bool {
+	return b.HeldOut != nil && b.evaluation == b.Corpus && b.HeldOut.Holds(b.Samples.Span(id))
 }
 
 // Metrics returns the names of the plan's difficulties.
