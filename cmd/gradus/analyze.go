@@ -11,7 +11,6 @@ import (
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/metric"
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 )
 
@@ -66,10 +65,10 @@ Metrics:
 			if err != nil {
 				return err
 			}
-			gauge := newPassGauge(cmd.ErrOrStderr())
-			o.Progress = gauge.show
+			g := newGauge(cmd.ErrOrStderr())
+			o.Progress = analyzeProgress(g)
 			result, err := analyze.Run(cmd.Context(), samples, out, o)
-			gauge.close()
+			g.close()
 			if err != nil {
 				return err
 			}
@@ -120,78 +119,29 @@ func printAnalysis(out io.Writer, r analyze.Result) error {
 	return err
 }
 
-// short writes a value in a table: whole numbers as they are, others with
-// enough digits to be told apart.
-func short(v float64) string {
-	if v == float64(int64(v)) {
-		return fmt.Sprintf("%.0f", v)
-	}
-	return fmt.Sprintf("%.5g", v)
-}
-
-// rate writes n per second, "-" if nothing was done.
-func rate(n int64, seconds float64) string {
-	if n == 0 || seconds <= 0 {
-		return "-"
-	}
-	return count(int64(float64(n) / seconds))
-}
-
-// passGauge shows how far an analysis is: a bar for each pass on a terminal,
-// elsewhere a line every ten seconds.
-type passGauge struct {
-	w     io.Writer
-	tty   bool
-	pass  string
-	bar   *progressbar.ProgressBar
-	began time.Time // of the pass
-	next  time.Time // when the next line is due
-}
-
-func newPassGauge(w io.Writer) *passGauge {
-	return &passGauge{w: w, tty: isTerminal(w), next: time.Now().Add(meterPause)}
-}
-
-func (g *passGauge) show(p analyze.Progress) {
-	now := time.Now()
-	done, total, unit := p.Tokens, p.TotalTokens, "tokens"
-	if total == 0 {
-		done, total, unit = p.Samples, p.TotalSamples, "samples"
-	}
-	if p.Pass != g.pass {
-		g.close()
-		g.pass, g.began = p.Pass, now
-		if g.tty {
-			g.bar = progressbar.NewOptions64(total,
-				progressbar.OptionSetWriter(g.w),
-				progressbar.OptionThrottle(barPause),
-				progressbar.OptionSetPredictTime(true),
-				progressbar.OptionFullWidth(),
-				progressbar.OptionClearOnFinish())
+// analyzeProgress shows how far an analysis is, pass by pass.
+func analyzeProgress(g *gauge) func(analyze.Progress) {
+	var pass string
+	var began time.Time // of the pass
+	return func(p analyze.Progress) {
+		if p.Pass != pass {
+			pass, began = p.Pass, time.Now()
+			g.begin(false)
 		}
-	}
-	seconds := now.Sub(g.began).Seconds()
-	var speeds []string
-	if p.Samples > 0 {
-		speeds = append(speeds, rate(p.Samples, seconds)+" samples/s")
-	}
-	if p.Tokens > 0 {
-		speeds = append(speeds, rate(p.Tokens, seconds)+" tokens/s")
-	}
-	speed := strings.Join(speeds, ", ")
-	switch {
-	case g.bar != nil:
-		g.bar.Describe(fmt.Sprintf("%-10s %s", p.Pass, speed))
-		g.bar.Set64(done)
-	case !g.tty && now.After(g.next):
-		g.next = now.Add(meterPause)
-		fmt.Fprintf(g.w, "analyze: %s: %d of %d %s; %s\n", p.Pass, done, total, unit, speed)
-	}
-}
-
-func (g *passGauge) close() {
-	if g.bar != nil {
-		g.bar.Finish()
-		g.bar = nil
+		done, total, unit := p.Tokens, p.TotalTokens, "tokens"
+		if total == 0 {
+			done, total, unit = p.Samples, p.TotalSamples, "samples"
+		}
+		seconds := time.Since(began).Seconds()
+		var speeds []string
+		if p.Samples > 0 {
+			speeds = append(speeds, rate(p.Samples, seconds)+" samples/s")
+		}
+		if p.Tokens > 0 {
+			speeds = append(speeds, rate(p.Tokens, seconds)+" tokens/s")
+		}
+		speed := strings.Join(speeds, ", ")
+		g.show(done, total, fmt.Sprintf("%-10s %s", p.Pass, speed),
+			fmt.Sprintf("analyze: %s: %s %s; %s", p.Pass, of(done, total), unit, speed))
 	}
 }

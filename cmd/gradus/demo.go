@@ -22,7 +22,6 @@ import (
 	"github.com/gradus-ml/gradus/prepare"
 	"github.com/gradus-ml/gradus/recipe"
 	"github.com/gradus-ml/gradus/report"
-	"github.com/gradus-ml/gradus/runlog"
 	"github.com/gradus-ml/gradus/tokenizer"
 	"github.com/spf13/cobra"
 )
@@ -52,7 +51,7 @@ where it stopped when the command is given again.`,
 			d := demo{dir: out, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr()}
 			err := d.run(cmd.Context(), input, force)
 			if errors.Is(err, context.Canceled) {
-				return fmt.Errorf("interrupted; the same command goes on from here (%w)", err)
+				return interrupted("interrupted; the same command goes on from here")
 			}
 			return err
 		},
@@ -166,9 +165,9 @@ func (d *demo) prepare(ctx context.Context, input string, include []string) erro
 	if err != nil {
 		return err
 	}
-	meter := newMeter(d.stderr)
-	r, err := prepare.Run(ctx, d.path("corpus"), prepare.Options{Inputs: []string{input}, Include: include, Tokenizer: bytes, Progress: meter.show})
-	meter.close()
+	g := newGauge(d.stderr)
+	r, err := prepare.Run(ctx, d.path("corpus"), prepare.Options{Inputs: []string{input}, Include: include, Tokenizer: bytes, Progress: prepareProgress(g)})
+	g.close()
 	if err != nil {
 		return err
 	}
@@ -195,9 +194,9 @@ func (d *demo) analyze(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	gauge := newPassGauge(d.stderr)
-	result, err := analyze.Run(ctx, samples, d.path("index"), analyze.Options{Metrics: []metric.Metric{metric.Rarity()}, Progress: gauge.show})
-	gauge.close()
+	g := newGauge(d.stderr)
+	result, err := analyze.Run(ctx, samples, d.path("index"), analyze.Options{Metrics: []metric.Metric{metric.Rarity()}, Progress: analyzeProgress(g)})
+	g.close()
 	if err != nil {
 		return err
 	}
@@ -229,8 +228,7 @@ func (d *demo) train(ctx context.Context, name string) error {
 		return err
 	}
 	dir := d.path(name)
-	_, err = os.Stat(filepath.Join(dir, runlog.FileName))
-	_, err = trainRecipe(ctx, r, dir, err == nil, d.stderr)
+	_, err = trainRecipe(ctx, r, dir, holdsRun(dir), d.stderr)
 	return err
 }
 

@@ -11,13 +11,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/spf13/cobra"
 )
 
-// Exit codes, as the help of every verb lists them.
+// Exit codes.
 const (
 	exitDone        = 0
 	exitFailed      = 1
@@ -27,6 +28,12 @@ const (
 	exitInterrupted = 130
 )
 
+// exitCodes ends the help of every verb.
+const exitCodes = `
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 corrupt file, 4 mismatch (wrong
+corpus, recipe or version), 130 interrupted.
+`
+
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
@@ -35,6 +42,7 @@ func main() {
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends a program that is slow to stop
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -44,9 +52,20 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
+	var how interrupted
+	if errors.Is(err, context.Canceled) && !errors.As(err, &how) {
+		err = interrupted("interrupted; nothing is left half-written")
+	}
 	fmt.Fprintln(stderr, "gradus:", err)
 	return exitCode(err)
 }
+
+// interrupted is the error of work that a signal ended, in words for people:
+// what was saved, and how to go on.
+type interrupted string
+
+func (i interrupted) Error() string      { return string(i) }
+func (interrupted) Is(target error) bool { return target == context.Canceled }
 
 func exitCode(err error) int {
 	switch {
@@ -71,11 +90,12 @@ func newRoot() *cobra.Command {
 to hard, routes only some of the tokens through the middle layers, and reports
 what that saved.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 corrupt file, 4 mismatch (wrong
-corpus, recipe or version), 130 interrupted.`,
+The way of a run: prepare text into a corpus, analyze it into an index, write a
+recipe, look at its plan, train, report. 'gradus demo' does it all once.`,
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          knownVerb,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -89,14 +109,34 @@ corpus, recipe or version), 130 interrupted.`,
 		newCheck(),
 		newPlan(),
 		newSample(),
+		newWhere(),
 		newTrain(),
 		newReport(),
 		newDemo(),
 	)
+	root.SuggestionsMinimumDistance = 2 // letters that differ
+	root.SetVersionTemplate("gradus {{.Version}}\n")
+	root.SetUsageTemplate(root.UsageTemplate() + exitCodes)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	for _, verb := range root.Commands() {
 		verb.Args = usageArgs(verb.Args)
+		for _, shell := range verb.Commands() { // of completion
+			shell.Args = usageArgs(shell.Args)
+		}
 	}
 	return root
+}
+
+// knownVerb reports a verb that is none, with those that are nearly spelt so.
+func knownVerb(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return fault.Invalidf("unknown verb %q; did you mean %s?", args[0], strings.Join(near, " or "))
+	}
+	return fault.Invalidf("unknown verb %q; see 'gradus --help'", args[0])
 }
 
 // usageArgs makes a wrong number of arguments an error of usage.

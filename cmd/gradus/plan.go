@@ -26,11 +26,7 @@ admit more samples are folded into one line, with the range of their values.`,
 		Example: "  gradus plan recipes/small.yaml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := recipe.Load(args[0])
-			if err != nil {
-				return err
-			}
-			b, err := recipe.Open(r)
+			b, err := openRecipe(args[0])
 			if err != nil {
 				return err
 			}
@@ -141,12 +137,4 @@ func printPlan(out io.Writer, b *recipe.Bound, v planView) error {
 	}
 	_, err := fmt.Fprintf(out, "\n%d shapes to compile: %s\n", len(shapes), strings.Join(shapes, ", "))
 	return err
-}
-
-// span writes a range, or its one value.
-func span(from, to string) string {
-	if from == to {
-		return from
-	}
-	return from + "-" + to
 }

@@ -3,16 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
-	"time"
 
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/prepare"
 	"github.com/gradus-ml/gradus/tokenizer"
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 func newPrepare() *cobra.Command {
@@ -45,10 +41,10 @@ it is complete, or not at all.`,
 				return err
 			}
 			o.Inputs, o.Stdin = args, cmd.InOrStdin()
-			meter := newMeter(cmd.ErrOrStderr())
-			o.Progress = meter.show
+			g := newGauge(cmd.ErrOrStderr())
+			o.Progress = prepareProgress(g)
 			result, err := prepare.Run(cmd.Context(), out, o)
-			meter.close()
+			g.close()
 			if err != nil {
 				return err
 			}
@@ -72,11 +68,11 @@ it is complete, or not at all.`,
 	return cmd
 }
 
-// needFlags reports flags without a value. Cobra's own check of required flags
-// gives an error that cannot be told from a failure.
+// needFlags reports flags that were not given, or given empty. Cobra's own check
+// of required flags gives an error that cannot be told from a failure.
 func needFlags(cmd *cobra.Command, names ...string) error {
 	for _, name := range names {
-		if f := cmd.Flag(name); f.Value.String() == "" {
+		if f := cmd.Flag(name); !f.Changed || f.Value.String() == "" {
 			return fault.Invalidf("--%s is needed: %s; see '%s --help'", name, f.Usage, cmd.CommandPath())
 		}
 	}
@@ -111,54 +107,11 @@ corpus     %s (%d bytes)
 	return err
 }
 
-// meter shows how far prepare is: a bar on a terminal, elsewhere a line every
-// ten seconds, so that short runs print nothing and logs stay short.
-type meter struct {
-	w    io.Writer
-	bar  *progressbar.ProgressBar // nil if w is no terminal
-	next time.Time
-}
-
-const (
-	meterPause = 10 * time.Second
-	barPause   = 100 * time.Millisecond
-)
-
-func newMeter(w io.Writer) *meter {
-	m := &meter{w: w, next: time.Now().Add(meterPause)}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		m.bar = progressbar.NewOptions64(-1,
-			progressbar.OptionSetWriter(w),
-			progressbar.OptionShowBytes(true),
-			progressbar.OptionThrottle(barPause),
-			progressbar.OptionSetPredictTime(true),
-			progressbar.OptionFullWidth(),
-			progressbar.OptionClearOnFinish())
-	}
-	return m
-}
-
-func (m *meter) show(p prepare.Progress) {
-	if m.bar != nil {
-		if p.Total > 0 && m.bar.GetMax64() != p.Total {
-			m.bar.ChangeMax64(p.Total)
-		}
-		m.bar.Describe(fmt.Sprintf("%d documents, %d tokens", p.Documents, p.Tokens))
-		m.bar.Set64(p.Bytes)
-		return
-	}
-	if now := time.Now(); now.After(m.next) {
-		m.next = now.Add(meterPause)
-		of := ""
-		if p.Total > 0 {
-			of = fmt.Sprintf(" of %d", p.Total)
-		}
-		fmt.Fprintf(m.w, "prepare: %d%s bytes read, %d documents, %d tokens\n", p.Bytes, of, p.Documents, p.Tokens)
-	}
-}
-
-func (m *meter) close() {
-	if m.bar != nil {
-		m.bar.Finish()
+// prepareProgress shows how far prepare is.
+func prepareProgress(g *gauge) func(prepare.Progress) {
+	g.begin(true)
+	return func(p prepare.Progress) {
+		counts := fmt.Sprintf("%d documents, %d tokens", p.Documents, p.Tokens)
+		g.show(p.Bytes, p.Total, counts, fmt.Sprintf("prepare: %s bytes read, %s", of(p.Bytes, p.Total), counts))
 	}
 }

@@ -110,12 +110,18 @@ func commandLine(runs []string, out, baseline string) string {
 		words = append(words, "--baseline", baseline)
 	}
 	for i, w := range words {
-		plain := func(r rune) bool { return strings.ContainsRune("_-./=:,+@%", r) || isAlphanumeric(r) }
-		if w == "" || strings.TrimFunc(w, plain) != "" {
-			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
+		words[i] = shellWord(w)
 	}
 	return strings.Join(words, " ")
+}
+
+// shellWord quotes a word where a shell would not take it as it is.
+func shellWord(w string) string {
+	plain := func(r rune) bool { return strings.ContainsRune("_-./=:,+@%", r) || isAlphanumeric(r) }
+	if w != "" && strings.TrimFunc(w, plain) == "" {
+		return w
+	}
+	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 }
 
 func isAlphanumeric(r rune) bool {

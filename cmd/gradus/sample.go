@@ -5,7 +5,6 @@ import (
 
 	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/internal/fault"
-	"github.com/gradus-ml/gradus/recipe"
 	"github.com/spf13/cobra"
 )
 
@@ -29,11 +28,7 @@ one rank's share; the shares of all ranks make up the step.`,
 			if world < 1 || rank < 0 || rank >= world {
 				return fault.Invalidf("--rank %d --world %d; a rank lies between 0 and the world's size less one", rank, world)
 			}
-			r, err := recipe.Load(args[0])
-			if err != nil {
-				return err
-			}
-			b, err := recipe.Open(r)
+			b, err := openRecipe(args[0])
 			if err != nil {
 				return err
 			}
@@ -43,17 +38,13 @@ one rank's share; the shares of all ranks make up the step.`,
 			}
 			ids := b.Plan.Sampler().At(nil, step)
 			stage := b.Plan.Stages()[b.Plan.StageAt(step)]
-			v := stepView{Step: step, Digest: curriculum.Digest(step, ids), Shape: stage.Shape, Pool: stage.Pool}
-			tok := textOf(b.Corpus)
+			v := stepView{Samples: []servedView{}, Step: step, Digest: curriculum.Digest(step, ids), Shape: stage.Shape, Pool: stage.Pool}
 			for _, id := range curriculum.Slice(ids, rank, world) {
-				start, end := b.Samples.Span(id)
-				e, err := excerptOf(b.Corpus, tok, start, end)
+				served, err := viewSample(b, id)
 				if err != nil {
 					return err
 				}
-				document := b.Corpus.DocumentAt(start)
-				from, _ := b.Corpus.Bounds(document)
-				v.Samples = append(v.Samples, servedView{ID: id, Document: document, Offset: start - from, Begins: e})
+				v.Samples = append(v.Samples, served)
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), v)
@@ -62,7 +53,9 @@ one rank's share; the shares of all ranks make up the step.`,
 			fmt.Fprintf(out, "step %d: %d rows of %d tokens, %d kept, from a pool of %d samples; digest %s\n",
 				step, v.Rows, v.Length, v.Kept, v.Pool, v.Digest)
 			for _, s := range v.Samples {
-				fmt.Fprintf(out, "sample %d  document %d, token %d  %s\n", s.ID, s.Document, s.Offset, s.Begins)
+				if _, err := fmt.Fprintln(out, s); err != nil {
+					return err
+				}
 			}
 			return nil
 		},
@@ -89,4 +82,8 @@ type servedView struct {
 	Document int64   `json:"document"`
 	Offset   int64   `json:"offset"` // tokens from the document's start
 	Begins   excerpt `json:"begins"`
+}
+
+func (s servedView) String() string {
+	return fmt.Sprintf("sample %d  document %d, token %d  %s", s.ID, s.Document, s.Offset, s.Begins)
 }

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/gradus-ml/gradus/internal/atomicfile"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/recipe"
+	"github.com/gradus-ml/gradus/runlog"
 	"github.com/gradus-ml/gradus/train"
 	"github.com/spf13/cobra"
 )
@@ -49,8 +52,8 @@ log, seconds aside, as one that was not.`,
 			}
 			result, err := trainRecipe(cmd.Context(), r, out, resume, cmd.ErrOrStderr())
 			if errors.Is(err, context.Canceled) && result.Checkpoint != "" {
-				return fmt.Errorf("interrupted; step %d is saved in %s; go on with: gradus train %s --out %s --resume (%w)",
-					result.Step, result.Checkpoint, args[0], out, err)
+				return interrupted(fmt.Sprintf("interrupted; step %d is saved in %s; go on with: gradus train %s --out %s --resume",
+					result.Step, result.Checkpoint, shellWord(args[0]), shellWord(out)))
 			}
 			if err != nil {
 				return err
@@ -91,28 +94,62 @@ func trainRecipe(ctx context.Context, r *recipe.Recipe, dir string, resume bool,
 	fmt.Fprintf(progress, "%s: %s, %d parameters; %d steps, %s %s\n",
 		r.Name, b.Model, b.Model.Parameters(), b.Plan.Steps(), count(int64(r.BudgetTotal())), r.Budget.Clock)
 	if !resume {
-		if err := copyRecipe(r, dir); err != nil {
+		undo, err := copyRecipe(r, dir)
+		if err != nil {
 			return train.Result{}, err
 		}
+		defer func() {
+			if !holdsRun(dir) { // it did not begin
+				undo()
+			}
+		}()
 	}
 	result, err := train.Train(ctx, c)
 	meter.close()
 	return result, err
 }
 
-// copyRecipe keeps the recipe beside its run, unless a run is there already.
-func copyRecipe(r *recipe.Recipe, dir string) error {
+// holdsRun reports whether a directory has a run's log.
+func holdsRun(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, runlog.FileName))
+	return err == nil
+}
+
+// copyRecipe keeps the recipe beside the run that is to begin in a directory;
+// undo takes back what it made. Where a run lies already it does nothing.
+func copyRecipe(r *recipe.Recipe, dir string) (undo func(), err error) {
+	undo = func() {}
+	if holdsRun(dir) {
+		return undo, nil
+	}
 	name := filepath.Join(dir, recipeFile)
-	if _, err := os.Stat(name); err == nil {
-		return nil
+	switch text, err := os.ReadFile(name); {
+	case err == nil && bytes.Equal(text, r.Text()):
+		return undo, nil
+	case err == nil:
+		return undo, fault.Invalidf("%s is another recipe than %s; choose another --out", name, r.Path())
+	case !errors.Is(err, fs.ErrNotExist):
+		return undo, err
+	}
+	_, err = os.Stat(dir)
+	fresh := errors.Is(err, fs.ErrNotExist)
+	undo = func() {
+		os.Remove(name)
+		if fresh {
+			os.Remove(dir)
+		}
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
+		return undo, err
 	}
-	return atomicfile.Write(name, func(w io.Writer) error {
+	err = atomicfile.Write(name, func(w io.Writer) error {
 		_, err := w.Write(r.Text())
 		return err
 	})
+	if err != nil {
+		undo()
+	}
+	return undo, err
 }
 
 // A trainMeter shows a run under way: one line rewritten on a terminal, a line
