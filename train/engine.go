@@ -12,6 +12,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gradus-ml/gradus/batch"
 	"github.com/gradus-ml/gradus/curriculum"
+	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/model"
 )
 
@@ -155,7 +156,10 @@ func shardEnd(rows, i int) int { return rows * i / shards }
 func (e *engine) step(b *batch.Batch, rate float64, step int64) (loss, norm float64, err error) {
 	labels := b.Targets()
 	if labels == 0 {
-		return 0, 0, fmt.Errorf("train: the batch of step %d has nothing to predict", step)
+		return 0, 0, fault.Invalidf("train: the batch of step %d has nothing to predict: its documents have fewer than two tokens", step)
+	}
+	if err := known(b, e.config.Vocabulary); err != nil {
+		return 0, 0, fmt.Errorf("train: step %d: %w", step, err)
 	}
 	type result struct {
 		out []*tensors.Tensor
@@ -222,6 +226,18 @@ func (e *engine) step(b *batch.Batch, rate float64, step int64) (loss, norm floa
 		}
 	}
 	return loss, norm, nil
+}
+
+// known reports a token that the model has no embedding of: the backend would
+// read past its table.
+func known(b *batch.Batch, vocabulary int) error {
+	for i, id := range b.Inputs {
+		if label := b.Labels[i]; id < 0 || int(id) >= vocabulary || int(label) >= vocabulary {
+			return fault.Mismatchf("token %d is predicted from token %d, and the model has a vocabulary of %d (tokens 0 to %d); "+
+				"name a larger one in 'model: vocabulary', or the right corpus", label, id, vocabulary, vocabulary-1)
+		}
+	}
+	return nil
 }
 
 func diverged(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }

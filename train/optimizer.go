@@ -23,8 +23,8 @@ func (o Optimizer) Validate() error {
 	switch {
 	case !(o.Beta1 >= 0 && o.Beta1 < 1) || !(o.Beta2 >= 0 && o.Beta2 < 1):
 		return fault.Invalidf("optimizer: betas [%v, %v]; both must lie in [0, 1)", o.Beta1, o.Beta2)
-	case !(o.Epsilon > 0):
-		return fault.Invalidf("optimizer: epsilon is %v; it must be positive", o.Epsilon)
+	case !(float32(o.Epsilon) > 0) || math.IsInf(float64(float32(o.Epsilon)), 0): // 0/0 for a token never seen
+		return fault.Invalidf("optimizer: epsilon is %v; it must be positive and finite as a float32", o.Epsilon)
 	case !(o.Decay >= 0) || math.IsInf(o.Decay, 0):
 		return fault.Invalidf("optimizer: weight decay is %v; it must be finite and not negative", o.Decay)
 	case !(o.Clip >= 0):

@@ -1,0 +1,325 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gradus-ml/gradus/batch"
+	"github.com/gradus-ml/gradus/curriculum"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/internal/keyed"
+	"github.com/gradus-ml/gradus/model"
+	"github.com/gradus-ml/gradus/route"
+)
+
+// tiny has every part of a model: matrices of all shapes, a routed layer and a
+// head of its own.
+var tiny = model.Config{Vocabulary: 17, Context: 8, Layers: 3, Width: 8, Heads: 2, Untied: true, Routed: []int{1}}
+
+var adam = Optimizer{Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, Decay: 0.1, Clip: 1}
+
+// goBackend is one for all tests: a tensor belongs to the backend it was first used on.
+var goBackend = sync.OnceValues(func() (compute.Backend, error) { return compute.NewWithConfig(GoBackend) })
+
+func mustEngine(t testing.TB, c model.Config, o Optimizer) *engine {
+	t.Helper()
+	backend, err := goBackend()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := newEngine(backend, c, o, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// someBatch draws a batch; labels of every third position are ignored.
+func someBatch(c model.Config, s curriculum.Shape, seed uint64) *batch.Batch {
+	b := &batch.Batch{Shape: s, Inputs: make([]int32, s.Tokens()), Labels: make([]int32, s.Tokens())}
+	stream := keyed.NewKey(seed, "batch").Stream()
+	for i := range b.Inputs {
+		b.Inputs[i] = int32(stream.Uint64N(uint64(c.Vocabulary)))
+		b.Labels[i] = int32(stream.Uint64N(uint64(c.Vocabulary)))
+		if i%3 == 1 {
+			b.Labels[i] = batch.Ignore
+		}
+	}
+	if s.Kept < s.Length {
+		b.Kept = route.Positions(route.RandomLTD{}, seed, 0, c.Routed, 0, s.Rows, s.Length, s.Kept)
+	}
+	return b
+}
+
+// gradientOf returns the loss sum of rows [from, to) of a batch and the gradient
+// of their part of the batch's mean loss.
+func gradientOf(t *testing.T, e *engine, b *batch.Batch, from, to int) (float64, [][]float32) {
+	t.Helper()
+	args := e.arguments(rowsTensor(b, b.Inputs, from, to), rowsTensor(b, b.Labels, from, to), float32(1/float64(b.Targets())))
+	if b.Kept != nil {
+		args = append(args, keptTensor(b, from, to))
+	}
+	out, err := e.gradients.Exec(args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var gradients [][]float32
+	for _, g := range out[1:] {
+		gradients = append(gradients, tensors.MustCopyFlatData[float32](g))
+	}
+	return float64(tensors.ToScalar[float32](out[0])), gradients
+}
+
+// naiveAdamW is AdamW as its paper writes it (arXiv 1711.05101, algorithm 2), in
+// float64.
+type naiveAdamW struct {
+	Optimizer
+	weights, m, v [][]float64
+}
+
+func (n *naiveAdamW) step(gradients [][]float32, params []model.Param, rate float64, t int) (norm float64) {
+	for _, g := range gradients {
+		for _, x := range g {
+			norm += float64(x) * float64(x)
+		}
+	}
+	norm = math.Sqrt(norm)
+	scale := 1.0
+	if n.Clip > 0 && norm > n.Clip {
+		scale = n.Clip / norm
+	}
+	for i, p := range params {
+		decays := len(p.Shape) == 2 && !strings.Contains(p.Name, "wte") && !strings.Contains(p.Name, "wpe")
+		for k, x := range gradients[i] {
+			g := scale * float64(x)
+			n.m[i][k] = n.Beta1*n.m[i][k] + (1-n.Beta1)*g
+			n.v[i][k] = n.Beta2*n.v[i][k] + (1-n.Beta2)*g*g
+			m := n.m[i][k] / (1 - math.Pow(n.Beta1, float64(t)))
+			v := n.v[i][k] / (1 - math.Pow(n.Beta2, float64(t)))
+			move := m / (math.Sqrt(v) + n.Epsilon)
+			if decays {
+				move += n.Decay * n.weights[i][k]
+			}
+			n.weights[i][k] -= rate * move
+		}
+	}
+	return norm
+}
+
+func widen(groups [][]float32) [][]float64 {
+	out := make([][]float64, len(groups))
+	for i, g := range groups {
+		out[i] = make([]float64, len(g))
+		for k, x := range g {
+			out[i][k] = float64(x)
+		}
+	}
+	return out
+}
+
+func TestAdamWAgainstNaive(t *testing.T) {
+	unclipped, clipped, undecayed, forgetful := adam, adam, adam, adam
+	unclipped.Clip, clipped.Clip, undecayed.Decay = 0, 0.05, 0
+	unclipped.Decay, clipped.Decay = 1, 1 // enough to be seen in a few steps
+	forgetful.Beta1, forgetful.Beta2, forgetful.Epsilon = 0, 0.999, 1e-3
+	for name, o := range map[string]Optimizer{"as is": adam, "unclipped": unclipped, "clipped": clipped, "undecayed": undecayed, "forgetful": forgetful} {
+		t.Run(name, func(t *testing.T) {
+			e := mustEngine(t, tiny, o)
+			begin, err := e.save()
+			if err != nil {
+				t.Fatal(err)
+			}
+			naive := &naiveAdamW{Optimizer: o, weights: widen(begin.weights), m: widen(begin.moment1), v: widen(begin.moment2)}
+			const steps = 6
+			for step := range steps {
+				b := someBatch(tiny, curriculum.Shape{Rows: 3, Length: 6, Kept: 4}, uint64(step))
+				rate := 1e-2 / float64(step+1)
+				// The shards' own gradients: some are nothing but rounding, of which
+				// Adam makes a whole step.
+				_, gradients := gradientOf(t, e, b, 0, 1)
+				_, second := gradientOf(t, e, b, 1, 3)
+				for i := range gradients {
+					for k := range gradients[i] {
+						gradients[i][k] += second[i][k]
+					}
+				}
+				want := naive.step(gradients, e.params, rate, step+1)
+				_, norm, err := e.step(b, rate, int64(step))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if math.Abs(norm-want) > 1e-5*want {
+					t.Errorf("step %d: norm %v, want %v", step, norm, want)
+				}
+			}
+			end, err := e.save()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, p := range e.params {
+				for k := range end.weights[i] {
+					if got, want := float64(end.weights[i][k]), naive.weights[i][k]; math.Abs(got-want) > 2e-6 {
+						t.Fatalf("%s[%d] is %v, want %v (began as %v)", p.Name, k, got, want, begin.weights[i][k])
+					}
+					if got, want := float64(end.moment1[i][k]), naive.m[i][k]; math.Abs(got-want) > 1e-6 {
+						t.Fatalf("%s[%d]: first moment %v, want %v", p.Name, k, got, want)
+					}
+					if got, want := float64(end.moment2[i][k]), naive.v[i][k]; math.Abs(got-want) > 1e-6 {
+						t.Fatalf("%s[%d]: second moment %v, want %v", p.Name, k, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// The shards of a batch have its loss and gradient together, for any number of
+// rows, also where all labels lie in one of them.
+func TestShardsMakeTheWhole(t *testing.T) {
+	for _, rows := range []int{1, 2, 3, 6, 7} {
+		for _, kept := range []int{8, 3} {
+			for _, lopsided := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%d rows, %d kept, lopsided %v", rows, kept, lopsided), func(t *testing.T) {
+					e := mustEngine(t, tiny, adam)
+					b := someBatch(tiny, curriculum.Shape{Rows: rows, Length: 8, Kept: kept}, 3)
+					if lopsided {
+						for i := range (rows - 1) * 8 {
+							b.Labels[i] = batch.Ignore
+						}
+					}
+					sum, whole := gradientOf(t, e, b, 0, rows)
+					parts := make([][]float64, len(whole))
+					for i := range shards {
+						from, to := shardEnd(rows, i), shardEnd(rows, i+1)
+						if from == to {
+							continue
+						}
+						_, g := gradientOf(t, e, b, from, to)
+						for i := range g {
+							if parts[i] == nil {
+								parts[i] = make([]float64, len(g[i]))
+							}
+							for k, x := range g[i] {
+								parts[i][k] += float64(x)
+							}
+						}
+					}
+					squares := 0.0
+					for i, p := range e.params {
+						for k, want := range whole[i] {
+							squares += float64(want) * float64(want)
+							if math.Abs(parts[i][k]-float64(want)) > 1e-6 {
+								t.Errorf("%s[%d]: %v, whole %v", p.Name, k, parts[i][k], want)
+							}
+						}
+					}
+					loss, norm, err := e.step(b, 1e-3, 0)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if want := sum / float64(b.Targets()); math.Abs(loss-want) > 1e-6*want {
+						t.Errorf("loss %v, of the whole %v", loss, want)
+					}
+					if want := math.Sqrt(squares); math.Abs(norm-want) > 1e-5*want {
+						t.Errorf("norm %v, of the whole %v", norm, want)
+					}
+				})
+			}
+		}
+	}
+}
+
+// A model that is right learns one batch by heart.
+func TestOverfitsOneBatch(t *testing.T) {
+	c := tiny
+	c.Width = 32
+	o := adam
+	o.Decay = 0
+	e := mustEngine(t, c, o)
+	b := someBatch(c, curriculum.Shape{Rows: 4, Length: 8, Kept: 6}, 1)
+	var first, loss float64
+	for step := range int64(150) {
+		var err error
+		if loss, _, err = e.step(b, 1e-2, step); err != nil {
+			t.Fatal(err)
+		}
+		if step == 0 {
+			first = loss
+		}
+	}
+	// A fresh model spreads its guesses evenly: ln 17 nats.
+	if math.Abs(first-math.Log(17)) > 0.1 || loss > 0.02 {
+		t.Errorf("the loss of one batch falls from %v to %v, want %v and nearly 0", first, loss, math.Log(17))
+	}
+}
+
+// A step of a loss that is not finite changes nothing.
+func TestDivergedStepChangesNothing(t *testing.T) {
+	e := mustEngine(t, tiny, adam)
+	s, err := e.save()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.weights[len(s.weights)-1][3] = float32(math.Inf(1))
+	if err := e.load(s); err != nil {
+		t.Fatal(err)
+	}
+	loss, norm, err := e.step(someBatch(tiny, curriculum.Shape{Rows: 2, Length: 8, Kept: 8}, 1), 1e-3, 0)
+	if err != nil || !diverged(loss) && !diverged(norm) {
+		t.Fatalf("loss %v, norm %v, error %v", loss, norm, err)
+	}
+	after, err := e.save()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameState(t, after, s)
+}
+
+// sameState compares two states bit by bit.
+func sameState(t testing.TB, got, want state) {
+	t.Helper()
+	for name, pair := range map[string][2][][]float32{
+		"weights": {got.weights, want.weights}, "first moments": {got.moment1, want.moment1}, "second moments": {got.moment2, want.moment2},
+	} {
+		if len(pair[0]) != len(pair[1]) {
+			t.Fatalf("%d %s, want %d", len(pair[0]), name, len(pair[1]))
+		}
+		for i := range pair[0] {
+			for k, x := range pair[0][i] {
+				if math.Float32bits(x) != math.Float32bits(pair[1][i][k]) {
+					t.Fatalf("%s: tensor %d, element %d is %v, want %v", name, i, k, x, pair[1][i][k])
+				}
+			}
+		}
+	}
+}
+
+func TestBatchesTheModelCannotRead(t *testing.T) {
+	e := mustEngine(t, tiny, adam)
+	shape := curriculum.Shape{Rows: 2, Length: 8, Kept: 8}
+	for name, c := range map[string]struct {
+		spoil func(*batch.Batch)
+		kind  error
+	}{
+		"input beyond the vocabulary": {func(b *batch.Batch) { b.Inputs[15] = 17 }, fault.Mismatch},
+		"negative input":              {func(b *batch.Batch) { b.Inputs[0] = -1 }, fault.Mismatch},
+		"label beyond the vocabulary": {func(b *batch.Batch) { b.Labels[3] = 17 }, fault.Mismatch},
+		"nothing to predict": {func(b *batch.Batch) {
+			for i := range b.Labels {
+				b.Labels[i] = batch.Ignore
+			}
+		}, fault.Invalid},
+	} {
+		b := someBatch(tiny, shape, 1)
+		c.spoil(b)
+		if _, _, err := e.step(b, 1e-3, 0); !errors.Is(err, c.kind) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
