@@ -244,7 +244,7 @@ func TestOverfitsOneBatch(t *testing.T) {
 	e := mustEngine(t, c, o)
 	b := someBatch(c, curriculum.Shape{Rows: 4, Length: 8, Kept: 6}, 1)
 	var first, loss float64
-	for step := range int64(150) {
+	for step := range int64(100) {
 		var err error
 		if loss, _, err = e.step(b, 1e-2, step); err != nil {
 			t.Fatal(err)

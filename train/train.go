@@ -67,10 +67,10 @@ type Progress struct {
 
 // A Result is what became of a run.
 type Result struct {
-	Step       int64   // steps completed
-	HeldOut    float64 // the last held-out loss; 0 if never evaluated
-	Checkpoint string  // the newest
-	Finished   bool    // false: interrupted
+	Step       int64   `json:"step"`       // steps completed
+	HeldOut    float64 `json:"held_out"`   // the last held-out loss; 0 if never evaluated
+	Checkpoint string  `json:"checkpoint"` // the newest
+	Finished   bool    `json:"finished"`   // false: interrupted
 }
 
 // Train runs the plan to its end. When ctx is cancelled it saves a checkpoint
