@@ -42,6 +42,12 @@ func clockNamed(name string) clock {
 	return all[0]
 }
 
+// Axis labels the axis of a clock, such as "layer-tokens", that reaches up to max,
+// and returns what one unit of the label is.
+func Axis(clockName string, max float64) (label string, scale float64) {
+	return clockNamed(clockName).axis(max)
+}
+
 // unit is a scale of an axis and what to call it.
 type unit struct {
 	from  float64 // the axis must reach so far

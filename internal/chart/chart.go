@@ -1,8 +1,9 @@
 // Package chart draws line charts as SVG: files that stand on their own, and
 // the same drawings for the inside of a page that decides their colours.
 //
-// A [Chart] has some [Line]s in one frame. Its bytes depend on its fields only.
-// It is drawn 440 wide with letters of 13, in units of the SVG, which scales to
+// A [Chart] has some [Line]s in one frame; a [Sheet] is several charts in one
+// file. The bytes depend on the fields only.
+// A chart is drawn 440 wide with letters of 13, in units of the SVG, which scales to
 // any width: on a laptop two charts stand side by side at about 1.1 times that,
 // on a phone of 390 pixels one is scaled by 0.8.
 package chart
@@ -27,7 +28,7 @@ type Range struct{ Low, High float64 }
 // Line is a curve. Its place decides how it looks: place 0 is the one to
 // compare with, broad and grey, and lies below the others.
 type Line struct {
-	Name  string
+	Name  string // for the legend; a line without a name stands in none
 	Place int
 	Curve []Point // a point whose Y is not Finite is a gap
 	Mark  *Point  // a dot on it, if any

@@ -16,6 +16,8 @@ const (
 	frameHeight = 290
 	letterSize  = 13
 	edge        = 8 // free at the right, for a dot on the last value
+	margin      = 16
+	lineHeight  = 20
 )
 
 // draw paints the chart; with a header it stands on its own: title, unit and the
@@ -26,7 +28,6 @@ func (c Chart) draw(header bool) *vgsvg.Canvas {
 		c.plot().Draw(draw.Crop(draw.NewCanvas(canvas, frameWidth, frameHeight), 0, -edge, 0, 0))
 		return canvas
 	}
-	const margin, lineHeight = 16, 20
 	legend := c.legend(frameWidth)
 	head := vg.Length(2+len(legend))*lineHeight + 10
 	width, height := vg.Length(frameWidth+2*margin), head+frameHeight+2*margin
@@ -58,11 +59,15 @@ type legendEntry struct {
 	width vg.Length
 }
 
-// legend arranges the names of the lines in rows of at most the given width.
+// legend arranges the names of the lines that have one in rows of at most the
+// given width.
 func (c Chart) legend(width vg.Length) [][]legendEntry {
 	var rows [][]legendEntry
 	var x vg.Length
 	for _, l := range c.Lines {
+		if l.Name == "" {
+			continue
+		}
 		e := legendEntry{name: l.Name, place: l.Place}
 		if r := []rune(e.name); len(r) > 40 {
 			e.name = string(r[:39]) + "…"
