@@ -6,6 +6,8 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/gradus-ml/gradus/internal/fault"
@@ -62,10 +64,41 @@ func inspectCheckpoint(_ context.Context, out io.Writer, path string, o inspectO
 		fmt.Fprintf(w, "%s\tsha256:%s\n", file, v.Files[file])
 	}
 	fmt.Fprintf(w, "weights\t%d numbers in %d tensors\n\n", v.Numbers, len(v.Weights))
-	for _, t := range v.Weights {
-		fmt.Fprintf(w, "  %s\t%v\n", t.Name, t.Shape)
+	for _, t := range foldLayers(v.Weights) {
+		times := ""
+		if t.times > 1 {
+			times = fmt.Sprintf("x %d", t.times)
+		}
+		fmt.Fprintf(w, "  %s\t%v\t%s\n", t.Name, t.Shape, times)
 	}
 	return w.Flush()
+}
+
+// foldedTensor is a tensor that every one of several layers has.
+type foldedTensor struct {
+	tensorView
+	times int
+}
+
+// foldLayers lists tensors once that differ only in the numbers in their names:
+// transformer.h.*.ln_1.weight.
+func foldLayers(all []tensorView) []foldedTensor {
+	var folded []foldedTensor
+	for _, t := range all {
+		parts := strings.Split(t.Name, ".")
+		for i, part := range parts {
+			if _, err := strconv.Atoi(part); err == nil {
+				parts[i] = "*"
+			}
+		}
+		t.Name = strings.Join(parts, ".")
+		i := slices.IndexFunc(folded, func(f foldedTensor) bool { return f.Name == t.Name && slices.Equal(f.Shape, t.Shape) })
+		if i < 0 {
+			i, folded = len(folded), append(folded, foldedTensor{tensorView: t})
+		}
+		folded[i].times++
+	}
+	return folded
 }
 
 func checkCheckpoint(_ context.Context, path string) (string, error) {

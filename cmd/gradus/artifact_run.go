@@ -74,7 +74,7 @@ func printRun(out io.Writer, v runView, o inspectOptions) error {
 	fmt.Fprintf(w, "name\t%s (recipe %s, seed %d)\n", v.Run.Name, v.Run.Recipe, v.Run.Seed)
 	fmt.Fprintf(w, "model\t%s, %s parameters\n", v.Run.Model, count(v.Run.Parameters))
 	fmt.Fprintf(w, "corpus\t%s\n", v.Run.Corpus)
-	fmt.Fprintf(w, "planned\t%d steps, %s %s, peak rate %g, on %s\n", v.Run.Steps, count(int64(v.Run.Budget)), v.Run.Clock, v.Run.Rate, v.Run.Backend)
+	fmt.Fprintf(w, "planned\t%d steps, budget %s %s, peak rate %g, on %s\n", v.Run.Steps, count(int64(v.Run.Budget)), v.Run.Clock, v.Run.Rate, v.Run.Backend)
 	if s := v.Last; s == nil {
 		fmt.Fprint(w, "done\tno step yet\n")
 	} else {
@@ -88,7 +88,7 @@ func printRun(out io.Writer, v runView, o inspectOptions) error {
 		best := v.HeldOut[0]
 		for i, e := range v.HeldOut {
 			losses[i] = *e.HeldOut
-			if *e.HeldOut < *best.HeldOut {
+			if *e.HeldOut < *best.HeldOut || !finite(*best.HeldOut) {
 				best = e
 			}
 		}
@@ -119,7 +119,7 @@ func checkLog(_ context.Context, path string) (string, error) {
 
 // words says how far a run is.
 func (v runView) words() string {
-	text := fmt.Sprintf("%s of %d of %d steps", v.Kind, v.Done, v.Run.Steps)
+	text := fmt.Sprintf("%s, %d of %d steps made", v.Kind, v.Done, v.Run.Steps)
 	if v.Torn {
 		text += ", torn after the last (train --resume mends it)"
 	}

@@ -12,6 +12,7 @@ import (
 )
 
 func newPlan() *cobra.Command {
+	var svg string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "plan RECIPE",
@@ -22,8 +23,12 @@ shape batches come. It then adds up what the run costs beside the same budget
 spent without curriculum and routing.
 
 A stage begins where a difficulty or the batch's shape changes. Stages that only
-admit more samples are folded into one line, with the range of their values.`,
-		Example: "  gradus plan recipes/small.yaml",
+admit more samples are folded into one line, with the range of their values.
+
+With --svg the plan is drawn too, over the recipe's clock: the share of samples
+admitted, each metric's difficulty, the length of a row, the tokens kept and the
+learning rate.`,
+		Example: "  gradus plan recipes/small.yaml\n  gradus plan recipes/small.yaml --svg plan.svg",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			b, err := openRecipe(args[0])
@@ -32,12 +37,18 @@ admit more samples are folded into one line, with the range of their values.`,
 			}
 			defer b.Close()
 			v := viewPlan(b)
+			if svg != "" {
+				if err := writePlanSVG(svg, b, v); err != nil {
+					return err
+				}
+			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), v)
 			}
 			return printPlan(cmd.OutOrStdout(), b, v)
 		},
 	}
+	cmd.Flags().StringVar(&svg, "svg", "", "draw the plan into this file")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
 	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"os"
@@ -22,16 +23,18 @@ func TestMain(m *testing.M) {
 
 // TestScript runs every testdata/script/*.txtar: commands, the files they work
 // on and what they must print. Name a script after its verb, as in
-// prepare_errors.txtar. Beyond testscript's own there is one command:
+// prepare_errors.txtar. Beyond testscript's own there are these commands:
 //
 //	code N gradus ARGS...    run gradus and require exit code N
+//	json FIELD...            require stdout to be a JSON object with these fields,
+//	                         each a path such as run.flops
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": code},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": code, "json": hasFields},
 	})
 }
 
@@ -52,5 +55,22 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("%s exits with %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+func hasFields(ts *testscript.TestScript, neg bool, fields []string) {
+	if neg || len(fields) == 0 {
+		ts.Fatalf("usage: json field...")
+	}
+	var object any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &object))
+	for _, path := range fields {
+		at := object
+		for name := range strings.SplitSeq(path, ".") {
+			parent, ok := at.(map[string]any)
+			if at, ok = parent[name]; !ok {
+				ts.Fatalf("the field %s is missing", path)
+			}
+		}
 	}
 }

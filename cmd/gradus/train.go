@@ -91,8 +91,11 @@ func trainRecipe(ctx context.Context, r *recipe.Recipe, dir string, resume bool,
 	c.Resume = resume
 	meter := newTrainMeter(progress, r, b)
 	c.Progress = meter.show
-	fmt.Fprintf(progress, "%s: %s, %d parameters; %d steps, %s %s\n",
-		r.Name, b.Model, b.Model.Parameters(), b.Plan.Steps(), count(int64(r.BudgetTotal())), r.Budget.Clock)
+	budget := ""
+	if clock := curriculum.Clock(r.Budget.Clock); clock != curriculum.Steps {
+		budget = fmt.Sprintf(", %s %s", count(int64(r.BudgetTotal())), clock)
+	}
+	fmt.Fprintf(progress, "%s: %s, %s parameters; %d steps%s\n", r.Name, b.Model, count(b.Model.Parameters()), b.Plan.Steps(), budget)
 	if !resume {
 		undo, err := copyRecipe(r, dir)
 		if err != nil {
