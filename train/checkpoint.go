@@ -233,9 +233,6 @@ func ReadCheckpointState(path string) (CheckpointState, error) {
 	if err != nil {
 		return CheckpointState{}, err
 	}
-	if base := filepath.Base(path); base != checkpointName(st.Step) {
-		return CheckpointState{}, fault.Corruptf("%s: it is of step %d and its directory is named %s; give it back its name", name, st.Step, base)
-	}
 	for _, file := range []string{modelFile, optimizerFile} {
 		sum, err := fileSum(filepath.Join(path, file))
 		if err != nil {

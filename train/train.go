@@ -196,6 +196,9 @@ func (r *run) restore(path string) error {
 	if err := r.belongs(path, st.Recipe, st.Corpus); err != nil {
 		return err
 	}
+	if filepath.Base(path) != checkpointName(st.Step) {
+		return fault.Corruptf("%s is of step %d; give it back its name, %s", path, st.Step, checkpointName(st.Step))
+	}
 	if st.Step > r.Plan.Steps() {
 		return fault.Mismatchf("%s: step %d of a plan of %d", path, st.Step, r.Plan.Steps())
 	}

@@ -374,6 +374,20 @@ func TestTrainRefuses(t *testing.T) {
 		}
 	}
 
+	// A checkpoint under the name of another step would put the log out of step.
+	renamed := filepath.Join(filepath.Dir(checkpoint), checkpointName(21))
+	if err := os.Rename(checkpoint, renamed); err != nil {
+		t.Fatal(err)
+	}
+	c := small(t, finished)
+	c.Resume = true
+	if _, err := Train(context.Background(), c); !errors.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "step-0000000020") {
+		t.Errorf("a renamed checkpoint: %v", err)
+	}
+	if err := os.Rename(renamed, checkpoint); err != nil {
+		t.Fatal(err)
+	}
+
 	// A run whose newest checkpoint is damaged says so, and goes on from the one
 	// before once that is out of the way.
 	weights := filepath.Join(checkpoint, modelFile)
@@ -385,8 +399,6 @@ func TestTrainRefuses(t *testing.T) {
 	if err := os.WriteFile(weights, data, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	c := small(t, finished)
-	c.Resume = true
 	if _, err := Train(context.Background(), c); !errors.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "move this one away") {
 		t.Errorf("a damaged checkpoint: %v", err)
 	}
