@@ -16,15 +16,15 @@ import (
 )
 
 // workshop prepares a corpus and an index in a new directory, and a recipe with
-// both techniques that takes about a second.
+// both techniques that takes half a second where nothing else runs.
 func workshop(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	stream := keyed.NewKey(1, "words").Stream()
 	words := strings.Fields("the quick brown fox jumps over a lazy dog while seven wizards box with quartz and jade")
-	for i := range 12 {
+	for i := range 40 {
 		var text strings.Builder
-		for range 300 {
+		for range 60 {
 			text.WriteString(words[stream.Uint64N(uint64(len(words)))] + " ")
 		}
 		writeFile(t, filepath.Join(dir, "text", fmt.Sprintf("%02d.txt", i)), text.String())
@@ -37,21 +37,21 @@ index: index
 seed: 7
 sample: {window: 32}
 batch: {size: 4}
-budget: {tokens: 6000, clock: layer-tokens}
+budget: {tokens: 2500, clock: layer-tokens}
 curriculum:
   - metric: rarity
     by: percentile
     pace: {kind: root, degree: 2, from: 10, to: 100, step: 10, until: 50%}
   - metric: length
     apply: truncate
-    pace: {kind: linear, from: 8, to: 32, step: 8, until: 60%}
+    pace: {kind: linear, from: 16, to: 32, step: 16, until: 60%}
 routing:
   policy: random-ltd
   layers: inner
-  keep: {kind: linear, from: 8, to: 32, step: 8, until: 80%}
-model: {kind: gpt, layers: 3, width: 16, heads: 2}
+  keep: {kind: linear, from: 16, to: 32, step: 16, until: 80%}
+model: {kind: gpt, layers: 3, width: 8, heads: 2}
 optimizer: {rate: 3e-3}
-evaluate: {every: 10%, held_out: 10%}
+evaluate: {every: 20%, held_out: 3%}
 checkpoint: {every: 7%}
 `)
 	return dir
@@ -122,93 +122,94 @@ func weightsOf(t *testing.T, run string) []byte {
 	return all
 }
 
-// The law of determinism, seen from outside: runs killed with SIGKILL at random
-// moments and resumed end with the log and the weights of a run that was not,
+// The law of determinism, seen from outside: a run that was killed or stopped at
+// any moment and went on ends with the log and the weights of one that was not,
 // to the last bit.
-func TestKilledAndResumed(t *testing.T) {
+func TestResume(t *testing.T) {
 	dir := workshop(t)
 	begun := time.Now()
 	gradus(t, dir, "train", "recipe.yaml", "--out", "whole")
-	whole := time.Since(begun)
-	wantLog, wantWeights := timeless(t, filepath.Join(dir, "whole", "run.jsonl")), weightsOf(t, filepath.Join(dir, "whole"))
+	took := time.Since(begun)
+	whole := filepath.Join(dir, "whole")
+	wantLog, wantWeights := timeless(t, filepath.Join(whole, "run.jsonl")), weightsOf(t, whole)
+	same := func(t *testing.T, run string) {
+		t.Helper()
+		if timeless(t, filepath.Join(run, "run.jsonl")) != wantLog {
+			t.Errorf("%s: the log differs from the uninterrupted run's", filepath.Base(run))
+		}
+		if !bytes.Equal(weightsOf(t, run), wantWeights) {
+			t.Errorf("%s: the weights differ from the uninterrupted run's", filepath.Base(run))
+		}
+	}
 
-	stream := keyed.NewKey(uint64(begun.UnixNano()), "kills").Stream()
-	kills := 0
-	for round := range 3 {
-		out := fmt.Sprintf("killed%d", round)
-		for attempt := 0; ; attempt++ {
-			if attempt == 200 {
-				t.Fatal("200 attempts did not finish the run")
+	// Runs are killed with SIGKILL up to five times at random moments, and then
+	// left to end, until ten kills hit.
+	t.Run("killed", func(t *testing.T) {
+		stream := keyed.NewKey(uint64(begun.UnixNano()), "kills").Stream()
+		kills := 0
+		for round := 0; kills < 10; round++ {
+			if round == 10 {
+				t.Fatalf("10 runs ended before %d kills", 10-kills)
 			}
-			args := []string{"train", "recipe.yaml", "--out", out}
-			if _, err := os.Stat(filepath.Join(dir, out, "run.jsonl")); err == nil {
-				args = append(args, "--resume")
+			out := filepath.Join(dir, fmt.Sprint("killed", round))
+			for attempt := 0; ; attempt++ {
+				cmd, stderr := training(dir, out)
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				if attempt < 5 {
+					timer := time.AfterFunc(time.Duration(stream.Uint64N(uint64(took))), func() { cmd.Process.Kill() })
+					defer timer.Stop()
+				}
+				err := cmd.Wait()
+				if err == nil {
+					break
+				}
+				if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() {
+					t.Fatalf("after %d kills: %v\n%s", kills, err, stderr)
+				}
+				kills++
 			}
-			cmd := exec.Command("gradus", args...)
-			cmd.Dir = dir
-			var stderr bytes.Buffer
-			cmd.Stderr = &stderr
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			timer := time.AfterFunc(time.Duration(stream.Uint64N(uint64(whole))), func() { cmd.Process.Kill() })
-			err := cmd.Wait()
-			timer.Stop()
-			if err == nil {
+			same(t, out)
+		}
+		t.Logf("%d kills", kills)
+	})
+
+	// Ctrl-C saves, says how to go on and exits with 130.
+	t.Run("interrupted", func(t *testing.T) {
+		out := filepath.Join(dir, "cut")
+		cmd, stderr := training(dir, out)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for range 2000 { // until some steps are made
+			if text, err := os.ReadFile(filepath.Join(out, "run.jsonl")); err == nil && bytes.Count(text, []byte("\n")) > 3 {
 				break
 			}
-			if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() {
-				t.Fatalf("after %d kills: %v\n%s", kills, err, &stderr)
-			}
-			kills++
+			time.Sleep(5 * time.Millisecond)
 		}
-		if got := timeless(t, filepath.Join(dir, out, "run.jsonl")); got != wantLog {
-			t.Errorf("round %d: the log differs from the uninterrupted run's", round)
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
 		}
-		if !bytes.Equal(weightsOf(t, filepath.Join(dir, out)), wantWeights) {
-			t.Errorf("round %d: the weights differ from the uninterrupted run's", round)
+		err := cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
+			t.Fatalf("exit code %d (%v), want %d\n%s", code, err, exitInterrupted, stderr)
 		}
-	}
-	if kills == 0 {
-		t.Error("no run was killed")
-	}
-	t.Logf("%d kills", kills)
+		if want := "gradus train recipe.yaml --out " + out + " --resume"; !strings.Contains(stderr.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, stderr)
+		}
+		gradus(t, dir, "train", "recipe.yaml", "--out", out, "--resume")
+		same(t, out)
+	})
 }
 
-// Ctrl-C saves, says how to go on and exits with 130; going on ends as if
-// nothing had happened.
-func TestInterrupted(t *testing.T) {
-	dir := workshop(t)
-	gradus(t, dir, "train", "recipe.yaml", "--out", "whole")
-	cmd := exec.Command("gradus", "train", "recipe.yaml", "--out", "cut")
-	cmd.Dir = dir
+// training is the program that begins a run in a directory, or goes on with it.
+func training(dir, out string) (*exec.Cmd, *bytes.Buffer) {
+	cmd := exec.Command("gradus", "train", "recipe.yaml", "--out", out)
+	if _, err := os.Stat(filepath.Join(out, "run.jsonl")); err == nil {
+		cmd.Args = append(cmd.Args, "--resume")
+	}
 	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	log := filepath.Join(dir, "cut", "run.jsonl")
-	for range 2000 { // until some steps are made
-		if text, err := os.ReadFile(log); err == nil && bytes.Count(text, []byte("\n")) > 3 {
-			break
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	err := cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
-		t.Fatalf("exit code %d (%v), want %d\n%s", code, err, exitInterrupted, &stderr)
-	}
-	if !strings.Contains(stderr.String(), "gradus train recipe.yaml --out cut --resume") {
-		t.Errorf("it does not say how to go on:\n%s", &stderr)
-	}
-	gradus(t, dir, "train", "recipe.yaml", "--out", "cut", "--resume")
-	if timeless(t, log) != timeless(t, filepath.Join(dir, "whole", "run.jsonl")) {
-		t.Error("the log differs from the uninterrupted run's")
-	}
-	if !bytes.Equal(weightsOf(t, filepath.Join(dir, "cut")), weightsOf(t, filepath.Join(dir, "whole"))) {
-		t.Error("the weights differ from the uninterrupted run's")
-	}
+	cmd.Dir, cmd.Stderr = dir, &stderr
+	return cmd, &stderr
 }
