@@ -46,7 +46,7 @@ func (a *Amount) set(v any) error {
 	case string:
 		number, percent := strings.CutSuffix(strings.TrimSpace(v), "%")
 		f, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+		if err != nil {
 			return fmt.Errorf("%q is no amount; write a number or a percentage such as 40%%", v)
 		}
 		*a = Amount{f, percent}
@@ -58,6 +58,9 @@ func (a *Amount) set(v any) error {
 		*a = Amount{v, false}
 	default:
 		return fmt.Errorf("%v is no amount; write a number or a percentage such as 40%%", v)
+	}
+	if math.IsNaN(a.Value) || math.IsInf(a.Value, 0) {
+		return fmt.Errorf("%v is no amount; it must be finite", v)
 	}
 	return nil
 }

@@ -164,8 +164,8 @@ func (b *Bound) curriculum() (curriculum.Config, error) {
 		Layers: b.Model.Layers, Routed: len(b.Model.Routed),
 		Clock: curriculum.Clock(r.Budget.Clock), Budget: r.BudgetTotal(), Shapes: r.Shapes,
 	}
-	if b.HeldOut != nil && b.evaluation == b.Corpus {
-		c.Excluded = b.HoldsOut
+	if b.HeldOut != nil && b.evaluation == b.Corpus || r.Sample.Documents {
+		c.Excluded = func(id int64) bool { return b.HoldsOut(id) || b.predictsNothing(id) }
 	}
 	for i, m := range r.Curriculum {
 		at := fmt.Sprintf("curriculum[%d]", i)
@@ -218,6 +218,13 @@ func (b *Bound) openIndex(at string) (err error) {
 // evaluation.
 func (b *Bound) HoldsOut(id int64) bool {
 	return b.HeldOut != nil && b.evaluation == b.Corpus && b.HeldOut.Holds(b.Samples.Span(id))
+}
+
+// predictsNothing reports whether a sample is a document of fewer than two
+// tokens: a batch of nothing else would have no loss.
+func (b *Bound) predictsNothing(id int64) bool {
+	start, end := b.Samples.Span(id)
+	return end-start < 2
 }
 
 // Metrics returns the names of the plan's difficulties.

@@ -91,6 +91,13 @@ func TestMistakes(t *testing.T) {
 		"no YAML":             {"seed: 1234", "seed: [", "run.yaml: ["},
 		"a word for a number": {"seed: 1234", "seed: lots", "run.yaml: [3:7]"},
 		"layers":              {"layers: inner", "layers: outer", "layers must be inner"},
+		"first layer routed":  {"layers: inner", "layers: [0, 1]", "run.yaml:16: routing.layers: it names layers [0 1], and the first and the last see every token; name some of 1 to 4"},
+		"last layer routed":   {"layers: inner", "layers: [3, 5]", "the first and the last see every token"},
+		"no layer routed":     {"layers: inner", "layers: []", "no layer of the model's 6 is routed"},
+		"too few layers":      {"layers: 6", "layers: 2", "no layer of the model's 2 is routed"},
+		"NaN amount":          {"every: 5%", "every: .nan", "NaN is no amount; it must be finite"},
+		"infinite amount":     {"until: 70%", "until: .inf", "it must be finite"},
+		"infinite percentage": {"warmup: 2%", "warmup: inf%", "it must be finite"},
 	} {
 		text := strings.Replace(good, c.old, c.new, 1)
 		if text == good {
@@ -205,6 +212,46 @@ optimizer: {rate: 1e-3}
 		err := open(strings.Replace(plain, c.old, c.new, 1))
 		if !errors.Is(err, c.kind) || !strings.Contains(fmt.Sprint(err), c.says) {
 			t.Errorf("%s: error %v\nwant kind %v saying %q", name, err, c.kind, c.says)
+		}
+	}
+}
+
+// Documents that predict nothing are not trained on: a batch of them alone would
+// end the run.
+func TestShortDocuments(t *testing.T) {
+	dir := t.TempDir()
+	writeCorpus(t, filepath.Join(dir, "data"), 0, 30, 1, 40, 0, 2, 50, 1)
+	r, err := recipe.Parse(filepath.Join(dir, "run.yaml"), []byte(`corpus: data
+seed: 1
+sample: {documents: true, length: 16}
+batch: {size: 2}
+budget: {steps: 30}
+model: {kind: gpt, layers: 3, width: 8, heads: 2}
+optimizer: {rate: 1e-3}
+evaluate: {held_out: 0}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := recipe.Open(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if got := b.Plan.Pool(); got != 4 {
+		t.Errorf("%d documents are admitted, want the 4 of two tokens or more", got)
+	}
+	maker, err := b.Batches()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step := range b.Plan.Steps() {
+		made, err := maker.Make(step, 0, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if made.Targets() == 0 {
+			t.Errorf("the batch of step %d predicts nothing", step)
 		}
 	}
 }

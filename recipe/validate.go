@@ -109,6 +109,22 @@ func (r *Recipe) validateRouting() error {
 	return err
 }
 
+// validateRouted holds the law that the first and the last layer see every
+// token, for a model that can be built.
+func (r *Recipe) validateRouted() error {
+	routed, last := r.ModelConfig(1).Routed, r.Model.Layers-1
+	switch {
+	case !r.routes():
+		return nil
+	case len(routed) == 0:
+		return r.errorf("routing.layers", "no layer of the model's %d is routed (the first and the last see every token); "+
+			"give it more layers, or leave routing out", r.Model.Layers)
+	case routed[0] == 0 || routed[len(routed)-1] == last:
+		return r.errorf("routing.layers", "it names layers %v, and the first and the last see every token; name some of 1 to %d", routed, last-1)
+	}
+	return nil
+}
+
 // pace builds a pace.
 func (r *Recipe) pace(at string, p Pace) (pace.Pace, error) {
 	total := r.BudgetTotal()
@@ -158,6 +174,9 @@ func (r *Recipe) validateRest() error {
 	}
 	if err := r.ModelConfig(1).Validate(); err != nil {
 		return r.errorf("model", "%w", err)
+	}
+	if err := r.validateRouted(); err != nil {
+		return err
 	}
 	if r.Optimizer.Kind != "adamw" {
 		return r.errorf("optimizer.kind", "unknown optimizer %q; there is adamw", r.Optimizer.Kind)
