@@ -385,6 +385,7 @@ func TestImpossible(t *testing.T) {
 		"no samples":   {func(c *curriculum.Config) { c.Samples = 0 }, fault.Invalid, "no samples"},
 		"empty batch":  {func(c *curriculum.Config) { c.Batch = 0 }, fault.Invalid, "batch size"},
 		"no budget":    {func(c *curriculum.Config) { c.Budget = 0 }, fault.Invalid, "budget"},
+		"endless":      {func(c *curriculum.Config) { c.Budget = 1e300; c.Clock = curriculum.Tokens }, fault.Invalid, "more than 100000000 steps"},
 		"NaN budget":   {func(c *curriculum.Config) { c.Budget = math.NaN() }, fault.Invalid, "budget"},
 		"clock":        {func(c *curriculum.Config) { c.Clock = "hours" }, fault.Invalid, "layer-tokens"},
 		"other corpus": {func(c *curriculum.Config) { c.Samples = 5; c.Admit = admit(col, pace.Constant(9)) }, fault.Mismatch, "4 samples"},

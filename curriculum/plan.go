@@ -14,6 +14,7 @@ package curriculum
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/pace"
@@ -79,6 +80,19 @@ type Config struct {
 // (64 to 2048 by 8) would need 249.
 const DefaultShapes = 16
 
+// maxSteps bounds the length of a plan, whose steps are walked one by one: at
+// some 50 ns each, the longest takes a few seconds. GPT-3 took 286,102.
+const maxSteps = 100_000_000
+
+// Bounds of what a plan is made for, far above any run: beyond them stands a slip,
+// such as three zeros too many. Compile walks every step (about 50 ns each), and
+// together they keep the sums of tokens over layers within 64 bits.
+const (
+	maxSteps      = 100_000_000
+	maxStepTokens = 1 << 28 // of one batch at full length
+	maxLayers     = 1 << 8
+)
+
 // A Stage is a run of steps with one pool and one shape.
 type Stage struct {
 	First      int64     `json:"first"` // its first step
@@ -132,6 +146,10 @@ func (c *Config) validate() error {
 		return fault.Invalidf("the batch size is %d; it must be at least 1", c.Batch)
 	case c.Window <= 0:
 		return fault.Invalidf("the window is %d tokens; it must be at least 1", c.Window)
+	case c.Batch > maxStepTokens/c.Window:
+		return fault.Invalidf("a batch of %d samples of %d tokens is more than %d tokens", c.Batch, c.Window, maxStepTokens)
+	case c.Layers > maxLayers:
+		return fault.Invalidf("the model has %d layers; a plan counts at most %d", c.Layers, maxLayers)
 	case c.Layers <= 0 || c.Routed < 0 || c.Routed > c.Layers:
 		return fault.Invalidf("%d of %d layers are routed", c.Routed, c.Layers)
 	case !(c.Budget > 0) || math.IsInf(c.Budget, 0):
@@ -156,9 +174,17 @@ func (c *Config) validate() error {
 // walk fills stages and end by stepping through the run.
 func (p *Plan) walk() error {
 	c := &p.config
+	// No step costs more than a full batch, so this many are made at least.
+	least := c.Budget
+	if c.Clock != Steps {
+		least /= float64(c.Batch) * float64(c.Window)
+	}
+	difficulty := make([]float64, len(c.Admit))
 	for p.end.On(c.Clock) < c.Budget {
+		if least > maxSteps || p.end.Steps == maxSteps {
+			return fault.Invalidf("a budget of %v %s takes more than %d steps; lower it, or raise the batch size", c.Budget, c.Clock, int64(maxSteps))
+		}
 		clock := p.end.On(c.Clock)
-		difficulty := make([]float64, len(c.Admit))
 		for i, a := range c.Admit {
 			difficulty[i] = a.Pace.At(clock)
 		}
@@ -175,7 +201,7 @@ func (p *Plan) walk() error {
 					}
 				}
 			}
-			p.stages = append(p.stages, Stage{First: p.end.Steps, Start: p.end, Difficulty: difficulty, Shape: shape})
+			p.stages = append(p.stages, Stage{First: p.end.Steps, Start: p.end, Difficulty: slices.Clone(difficulty), Shape: shape})
 		}
 		p.stages[len(p.stages)-1].Steps++
 		p.end = p.end.plus(1, shape, c.Routed)
