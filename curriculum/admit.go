@@ -80,7 +80,7 @@ func (p *Plan) admit() error {
 func (p *Plan) levels() []int {
 	var levels []int
 	for i := range p.stages {
-		if i == 0 || !equal(p.stages[i].Difficulty, p.stages[i-1].Difficulty) {
+		if i == 0 || !slices.Equal(p.stages[i].Difficulty, p.stages[i-1].Difficulty) {
 			levels = append(levels, i)
 		}
 	}

@@ -80,16 +80,12 @@ type Config struct {
 // (64 to 2048 by 8) would need 249.
 const DefaultShapes = 16
 
-// maxSteps bounds the length of a plan, whose steps are walked one by one: at
-// some 50 ns each, the longest takes a few seconds. GPT-3 took 286,102.
-const maxSteps = 100_000_000
-
 // Bounds of what a plan is made for, far above any run: beyond them stands a slip,
 // such as three zeros too many. Compile walks every step (about 50 ns each), and
 // together they keep the sums of tokens over layers within 64 bits.
 const (
-	maxSteps      = 100_000_000
-	maxStepTokens = 1 << 28 // of one batch at full length
+	maxSteps      = 100_000_000 // GPT-3 1.3B took 286,102
+	maxStepTokens = 1 << 28     // of one batch at full length
 	maxLayers     = 1 << 8
 )
 
@@ -192,7 +188,7 @@ func (p *Plan) walk() error {
 		if err != nil {
 			return err
 		}
-		if n := len(p.stages); n == 0 || p.stages[n-1].Shape != shape || !equal(p.stages[n-1].Difficulty, difficulty) {
+		if n := len(p.stages); n == 0 || p.stages[n-1].Shape != shape || !slices.Equal(p.stages[n-1].Difficulty, difficulty) {
 			if n > 0 {
 				for i, a := range c.Admit {
 					if last := p.stages[n-1].Difficulty[i]; !(difficulty[i] >= last) {
@@ -244,15 +240,6 @@ func whole(what string, v float64, most int, bound string) (int, error) {
 		return 0, fault.Invalidf("%s: the pace gives %v tokens; use a whole 'from' and 'step'", what, v)
 	}
 	return int(v), nil
-}
-
-func equal(a, b []float64) bool {
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // Stages returns the stages in order. The slice is the plan's own.
