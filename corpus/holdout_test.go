@@ -205,6 +205,37 @@ func TestHoldOutOfLongDocuments(t *testing.T) {
 	}
 }
 
+// Where a piece begins in a document that the piece before it took, it goes on
+// behind that one, and no document counts twice.
+func TestHoldOutOfNeighbours(t *testing.T) {
+	lengths := make([]int, 40)
+	for i := range lengths {
+		lengths[i] = 25 + i*7%11
+	}
+	c := corpusOf(t, lengths...)
+	for seed := range uint64(1000) {
+		h, err := c.HoldOut(0.45, seed, 2) // 22 pieces of 24 tokens in strata of 54
+		if err != nil {
+			t.Fatal(err)
+		}
+		last, documents := int64(-1), int64(0)
+		for _, r := range h.runs {
+			if r.start <= last {
+				t.Fatalf("seed %d: runs %v", seed, h.runs)
+			}
+			last = r.end
+		}
+		for d := range c.Documents() {
+			if h.Holds(c.Bounds(d)) {
+				documents++
+			}
+		}
+		if h.Documents() != documents {
+			t.Fatalf("seed %d: %s; they are %d documents", seed, h, documents)
+		}
+	}
+}
+
 // Held-out text comes from all over the corpus, and from elsewhere for another seed.
 func TestHoldOutIsSpread(t *testing.T) {
 	lengths := make([]int, 3000)
