@@ -16,6 +16,8 @@ test: ## all tests, a few minutes on two cores
 
 race: ## the packages that run goroutines of their own, under the race detector
 	CGO_ENABLED=1 $(GO) test -race ./analyze ./batch ./corpus ./curriculum ./index ./internal/... ./prepare ./recipe ./report ./runlog ./tokenizer
+	@# GoMLX's SIMD kernels do arithmetic on pointers that checkptr refuses.
+	CGO_ENABLED=1 $(GO) test -race -gcflags=all=-d=checkptr=0 ./train
 
 fuzz: ## every reader, FUZZTIME each
 	@for target in $$(grep -rl '^func Fuzz' --include='*_test.go' .); do \
@@ -35,7 +37,7 @@ lint: ## gofmt, vet, staticcheck
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 golden: ## rewrite the expected outputs; read the diff before you commit it
-	$(GO) test ./cmd/gradus ./report -update
+	$(GO) test ./cmd/gradus ./report ./train -update
 
 check-nanogpt: build ## the published nanoGPT CPU setting on Tiny Shakespeare, about 15 minutes
 	sh evidence/nanogpt/check.sh "$(SHAKESPEARE)"

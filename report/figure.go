@@ -107,7 +107,7 @@ func (d drawing) paces() []Figure {
 		d.pace("kept", "Tokens of a row that the middle layers see", "tokens", true, func(s runlog.Step) (float64, bool) { return float64(s.Kept), true }),
 	}
 	for _, m := range slices.Sorted(maps.Keys(metrics)) {
-		figures = append(figures, d.pace("difficulty-"+fileName(m), "Admitted difficulty: "+printable(m), "value of the metric", false,
+		figures = append(figures, d.pace("difficulty-"+fileName(m), "Admitted difficulty: "+printable(m), "as the pace counts it: a value or a percentile", false,
 			func(s runlog.Step) (float64, bool) { v, ok := s.Difficulty[m]; return v, ok }))
 	}
 	return append(figures, d.pace("rate", "Learning rate", "of each step", true, func(s runlog.Step) (float64, bool) { return s.Rate, true }))

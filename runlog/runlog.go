@@ -85,7 +85,7 @@ type Step struct {
 	Loss        float64            // mean training loss, nats a token; NaN and Inf of a diverged run are kept
 	GradNorm    float64            // of the whole gradient, before clipping
 	HeldOut     *float64           // held-out loss after this step, nats a token; nil when not evaluated
-	Digest      string             // of the ids served so far, each step's chained to the one before
+	Digest      string             // of the ids of this step, all ranks: curriculum.Digest
 }
 
 // Log is a run log in memory.
