@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -106,17 +107,58 @@ func edits(a, b string) int {
 	return row[len(b)]
 }
 
-// firstLine returns the first line of a YAML error, which holds "[line:column]"
-// and what is wrong; the rest draws the place.
-func firstLine(err error) string {
-	first, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
-	return first
+// yamlError returns an error of the YAML reader with its place in the file, in
+// words for people who do not write Go.
+func yamlError(path string, err error) error {
+	var at yaml.Error
+	if !errors.As(err, &at) || at.GetToken() == nil {
+		first, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
+		return fault.Invalidf("%s: %s", path, first)
+	}
+	token, what := at.GetToken(), at.GetMessage()
+	var mistyped *yaml.TypeError
+	var large *yaml.OverflowError
+	switch {
+	case errors.As(err, &mistyped):
+		what = fmt.Sprintf("%q stands where %s must", token.Value, kindName(mistyped.DstType))
+	case errors.As(err, &large):
+		what = fmt.Sprintf("%s is out of range for %s", large.SrcNum, kindName(large.DstType))
+	}
+	return fault.Invalidf("%s:%d: %s", path, token.Position.Line, what)
+}
+
+// kindName says what a value of a type looks like in a recipe.
+func kindName(t reflect.Type) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Uint64:
+		return "a whole number from 0 on"
+	case reflect.Int, reflect.Int64:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Struct:
+		return "keys with values"
+	default:
+		return "a word"
+	}
 }
 
 // errorf returns an error of kind fault.Invalid that begins with the file, the
 // line and the path of a value, such as "curriculum[0].pace".
 func (r *Recipe) errorf(at, format string, args ...any) error {
 	return fault.Invalidf("%s: %w", r.place(at), fmt.Errorf(format, args...))
+}
+
+// invalid is errorf for an error of a package that begins with the same name.
+func (r *Recipe) invalid(at string, err error) error {
+	return r.errorf(at, "%s", strings.TrimPrefix(err.Error(), at+": "))
 }
 
 // place returns "recipe.yaml:12: routing.keep", or the nearest part of the path

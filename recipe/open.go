@@ -55,7 +55,7 @@ func Open(r *Recipe) (b *Bound, err error) {
 	}
 	b.Model = r.ModelConfig(vocabulary)
 	if err := b.Model.Validate(); err != nil {
-		return b, r.errorf("model", "%w", err)
+		return b, r.invalid("model", err)
 	}
 	if err := b.holdOut(); err != nil {
 		return b, err

@@ -145,7 +145,7 @@ func Load(path string) (*Recipe, error) {
 func Parse(path string, text []byte) (*Recipe, error) {
 	tree, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return nil, fault.Invalidf("%s: %s", path, firstLine(err))
+		return nil, yamlError(path, err)
 	}
 	r := &Recipe{path: path, text: text, tree: tree}
 	if len(tree.Docs) != 1 || tree.Docs[0].Body == nil {
@@ -155,7 +155,7 @@ func Parse(path string, text []byte) (*Recipe, error) {
 		return nil, err
 	}
 	if err := yaml.NewDecoder(bytes.NewReader(text)).Decode(r); err != nil {
-		return nil, fault.Invalidf("%s: %s", path, firstLine(err))
+		return nil, yamlError(path, err)
 	}
 	r.fill()
 	if err := r.validate(); err != nil {

@@ -173,7 +173,7 @@ func (r *Recipe) validateRest() error {
 		return r.errorf("model.head", "unknown %q; there are tied and untied", r.Model.Head)
 	}
 	if err := r.ModelConfig(1).Validate(); err != nil {
-		return r.errorf("model", "%w", err)
+		return r.invalid("model", err)
 	}
 	if err := r.validateRouted(); err != nil {
 		return err
@@ -185,10 +185,10 @@ func (r *Recipe) validateRest() error {
 		return r.errorf("optimizer.betas", "give two numbers, such as [0.9, 0.95]")
 	}
 	if err := r.OptimizerConfig().Validate(); err != nil {
-		return r.errorf("optimizer", "%w", err)
+		return r.invalid("optimizer", err)
 	}
 	if err := r.Schedule().Validate(); err != nil {
-		return r.errorf("optimizer", "%w", err)
+		return r.invalid("optimizer", err)
 	}
 	e := r.Evaluate
 	if e.Every.Value < 0 {
