@@ -255,10 +255,21 @@ func (b *Bound) Evaluation() ([]*batch.Batch, error) {
 	return batch.Evaluation(b.evaluation, b.HeldOut, b.Recipe.Window(), evaluationRows, b.Recipe.Evaluate.Tokens)
 }
 
+// fingerprint names the text of the run: the corpus, and the one it is evaluated
+// on where that is another.
+func (b *Bound) fingerprint() (string, error) {
+	text, err := b.Corpus.Fingerprint()
+	if err != nil || b.evaluation == nil || b.evaluation == b.Corpus {
+		return text, err
+	}
+	evaluation, err := b.evaluation.Fingerprint()
+	return text + " evaluated on " + evaluation, err
+}
+
 // Training returns what train.Train needs, for a run in dir.
 func (b *Bound) Training(dir string) (train.Config, error) {
 	r := b.Recipe
-	fingerprint, err := b.Corpus.Fingerprint()
+	fingerprint, err := b.fingerprint()
 	if err != nil {
 		return train.Config{}, err
 	}
