@@ -255,9 +255,9 @@ func (b *Bound) Evaluation() ([]*batch.Batch, error) {
 	return batch.Evaluation(b.evaluation, b.HeldOut, b.Recipe.Window(), evaluationRows, b.Recipe.Evaluate.Tokens)
 }
 
-// fingerprint names the text of the run: the corpus, and the one it is evaluated
+// Fingerprint names the text of the run: the corpus, and the one it is evaluated
 // on where that is another.
-func (b *Bound) fingerprint() (string, error) {
+func (b *Bound) Fingerprint() (string, error) {
 	text, err := b.Corpus.Fingerprint()
 	if err != nil || b.evaluation == nil || b.evaluation == b.Corpus {
 		return text, err
@@ -269,7 +269,7 @@ func (b *Bound) fingerprint() (string, error) {
 // Training returns what train.Train needs, for a run in dir.
 func (b *Bound) Training(dir string) (train.Config, error) {
 	r := b.Recipe
-	fingerprint, err := b.fingerprint()
+	fingerprint, err := b.Fingerprint()
 	if err != nil {
 		return train.Config{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/gradus-ml/gradus/curriculum"
@@ -69,15 +70,15 @@ const planChecks = 200
 
 // compareWithPlan says how far a log agrees with the plan of the recipe beside it.
 func compareWithPlan(ctx context.Context, log *runlog.Log, dir string) (string, error) {
-	b, err := openRecipe(filepath.Join(dir, recipeFile))
+	b, err := openCopy(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Sprintf("not compared with its plan (%v)", err), nil
+		return fmt.Sprintf("not compared with its plan: %v", err), nil
 	}
 	if err != nil {
 		return "", err
 	}
 	defer b.Close()
-	if err := sameOrigin(log, b); err != nil {
+	if err := sameOrigin(log, b, dir); err != nil {
 		return "", err
 	}
 	name := filepath.Join(dir, runlog.FileName)
@@ -97,12 +98,34 @@ func compareWithPlan(ctx context.Context, log *runlog.Log, dir string) (string, 
 	return fmt.Sprintf("%d of its steps agree with the plan", n), nil
 }
 
-// sameOrigin reports a recipe or a corpus that is not that of the log.
-func sameOrigin(log *runlog.Log, b *recipe.Bound) error {
-	if hash := b.Recipe.Hash(); hash != log.Run.Recipe {
-		return fault.Mismatchf("%s has hash %s and the log beside it is of recipe %s: one of them was changed", b.Recipe.Path(), hash, log.Run.Recipe)
+// openCopy binds the recipe that a run directory keeps. Its corpus may be named
+// from where the recipe came from, which is often the directory above.
+func openCopy(dir string) (*recipe.Bound, error) {
+	name := filepath.Join(dir, recipeFile)
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
 	}
-	fingerprint, err := b.Corpus.Fingerprint()
+	above := filepath.Join(filepath.Dir(filepath.Clean(dir)), recipeFile)
+	var b *recipe.Bound
+	for _, from := range []string{name, above} {
+		r, parseErr := recipe.Parse(from, text)
+		if parseErr != nil {
+			return nil, parseErr
+		}
+		if b, err = recipe.Open(r); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return b, err
+}
+
+// sameOrigin reports a recipe or a corpus that is not that of the log.
+func sameOrigin(log *runlog.Log, b *recipe.Bound, dir string) error {
+	if hash := b.Recipe.Hash(); hash != log.Run.Recipe {
+		return fault.Mismatchf("%s has hash %s and the log beside it is of recipe %s: one of them was changed", filepath.Join(dir, recipeFile), hash, log.Run.Recipe)
+	}
+	fingerprint, err := b.Fingerprint()
 	if err != nil {
 		return err
 	}
@@ -110,7 +133,7 @@ func sameOrigin(log *runlog.Log, b *recipe.Bound) error {
 		return fault.Mismatchf("the run was made from corpus %s, and %s is %s", log.Run.Corpus, b.Corpus.Path(), fingerprint)
 	}
 	if steps := b.Plan.Steps(); steps != log.Run.Steps || int64(len(log.Steps)) > steps {
-		return fault.Mismatchf("the log is of %d planned steps, %d made, and the plan of %s has %d", log.Run.Steps, len(log.Steps), b.Recipe.Path(), steps)
+		return fault.Mismatchf("the log is of %d planned steps, %d made, and the plan of %s has %d", log.Run.Steps, len(log.Steps), filepath.Join(dir, recipeFile), steps)
 	}
 	return nil
 }
