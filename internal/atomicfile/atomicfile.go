@@ -63,6 +63,8 @@ func target(path string) (string, error) {
 		return path, nil
 	case err != nil:
 		return "", err
+	case info.IsDir():
+		return "", fault.Invalidf("%s is a directory; choose another name", path)
 	case !info.Mode().IsRegular():
 		return "", fault.Invalidf("%s exists and is not a regular file (%s); choose another name", path, info.Mode().Type())
 	}
@@ -76,9 +78,14 @@ func createBeside(path string) (*os.File, error) {
 	for {
 		name := filepath.Join(dir, "."+base+"."+rand.Text()[:10]+".tmp")
 		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
-		if !errors.Is(err, fs.ErrExist) {
-			return f, err
+		if errors.Is(err, fs.ErrExist) {
+			continue
 		}
+		var pathErr *fs.PathError
+		if errors.As(err, &pathErr) { // the temporary name would tell nobody anything
+			err = fmt.Errorf("create %s: %w", path, pathErr.Err)
+		}
+		return f, err
 	}
 }
 
