@@ -34,6 +34,14 @@ type Config struct {
 	Routed     []int // layers that see only the kept positions, ascending
 }
 
+// Bounds far above any transformer (GPT-3 has 96 layers of width 12,288), and low
+// enough that whatever a file asks for, lists of layers stay small and the number
+// of parameters fits 64 bits.
+const (
+	MaxLayers = 1 << 8
+	maxSize   = 1 << 24 // of anything else
+)
+
 // Validate reports a configuration that cannot be built.
 func (c Config) Validate() error {
 	for _, f := range []struct {
@@ -43,6 +51,12 @@ func (c Config) Validate() error {
 		if f.value < 1 {
 			return fault.Invalidf("model: %s is %d; it must be at least 1", f.name, f.value)
 		}
+		if f.value > maxSize {
+			return fault.Invalidf("model: %s is %d; it must be at most %d", f.name, f.value, maxSize)
+		}
+	}
+	if c.Layers > MaxLayers {
+		return fault.Invalidf("model: layers is %d; it must be at most %d", c.Layers, MaxLayers)
 	}
 	if c.Width%c.Heads != 0 {
 		return fault.Invalidf("model: width %d is no multiple of %d heads", c.Width, c.Heads)

@@ -148,8 +148,10 @@ func Parse(path string, text []byte) (*Recipe, error) {
 		return nil, yamlError(path, err)
 	}
 	r := &Recipe{path: path, text: text, tree: tree}
-	if len(tree.Docs) != 1 || tree.Docs[0].Body == nil {
-		return nil, fault.Invalidf("%s: it must hold one recipe and holds %d documents or nothing", path, len(tree.Docs))
+	if n := len(tree.Docs); n > 1 {
+		return nil, fault.Invalidf("%s: it holds %d documents; a recipe is one", path, n)
+	} else if n == 0 || tree.Docs[0].Body == nil {
+		return nil, fault.Invalidf("%s: it is empty; a recipe needs at least corpus, sample, batch, budget, model and optimizer", path)
 	}
 	if err := checkKeys(path, tree.Docs[0].Body); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/gradus-ml/gradus/curriculum"
+	"github.com/gradus-ml/gradus/model"
 	"github.com/gradus-ml/gradus/pace"
 )
 
@@ -171,6 +172,9 @@ func (r *Recipe) validateRest() error {
 	}
 	if r.Model.Head != "tied" && r.Model.Head != "untied" {
 		return r.errorf("model.head", "unknown %q; there are tied and untied", r.Model.Head)
+	}
+	if r.Model.Layers > model.MaxLayers { // before they are listed
+		return r.errorf("model.layers", "it is %d; it must be at most %d", r.Model.Layers, model.MaxLayers)
 	}
 	if err := r.ModelConfig(1).Validate(); err != nil {
 		return r.invalid("model", err)
