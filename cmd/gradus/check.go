@@ -25,12 +25,19 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check PATH...",
 		Short: "Prove that files which gradus makes are whole",
-		Long: `Check reads everything at each PATH, the prefix of a corpus or the directory of
-an index, and proves what can be proven: checksums, tokens within the vocabulary,
-values that are finite, orders that are permutations and sorted.
+		Long: `Check reads everything at each PATH and proves what can be proven:
 
-It goes on after a failure. The exit code is 3 if a file is corrupt.`,
-		Example: `  gradus check data/gosrc data/gosrc.index`,
+  corpus      the prefix: the structure, and tokens within the vocabulary
+  index       the directory: checksums, finite values, sorted permutations
+  recipe      the file: that it can be run, with its corpus and index
+  run         the directory: the log's order, each checkpoint, and that steps of
+              the log are those of the plan, if the corpus is at hand
+  run log     the file: that steps follow each other and nothing is damaged
+  checkpoint  the directory: checksums, and weights of the model's shapes
+
+It goes on after a failure. The exit code is 3 if a file is corrupt, 4 if files do
+not belong together.`,
+		Example: `  gradus check data/gosrc data/gosrc.index runs/*`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			results := make([]checked, len(args))

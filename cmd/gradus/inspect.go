@@ -26,12 +26,16 @@ func newInspect() *cobra.Command {
 		Short: "Show what a file that gradus makes holds",
 		Long: `Inspect shows what PATH holds:
 
-  the prefix of a corpus    documents, tokens, tokenizer, fingerprint, how it begins
-  the directory of an index metrics, their ranges, quantiles and histograms, and
-                            the easiest and hardest samples, as text if the
-                            corpus is at hand`,
+  corpus      the prefix: documents, tokens, tokenizer, fingerprint, how it begins
+  index       the directory: metrics, their ranges, quantiles and histograms, and
+              the easiest and hardest samples, as text if the corpus is at hand
+  recipe      the file: its hash, and every value with the defaults filled in
+  run         the directory: how far it is, its losses, its checkpoints
+  run log     the file: the same without checkpoints
+  checkpoint  the directory: its step, model, checksums and weights`,
 		Example: `  gradus inspect data/gosrc
-  gradus inspect --corpus /mnt/data/gosrc data/gosrc.index`,
+  gradus inspect --corpus /mnt/data/gosrc data/gosrc.index
+  gradus inspect runs/small`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := artifactAt(args[0])

@@ -89,13 +89,9 @@ func trainRecipe(ctx context.Context, r *recipe.Recipe, dir string, resume bool,
 		return train.Result{}, err
 	}
 	c.Resume = resume
-	meter := newTrainMeter(progress, r, b)
-	c.Progress = meter.show
-	budget := ""
-	if clock := curriculum.Clock(r.Budget.Clock); clock != curriculum.Steps {
-		budget = fmt.Sprintf(", %s %s", count(int64(r.BudgetTotal())), clock)
+	if resume && !holdsRun(dir) {
+		return train.Result{}, fmt.Errorf("%s holds no run to resume; start it without --resume", dir)
 	}
-	fmt.Fprintf(progress, "%s: %s, %s parameters; %d steps%s\n", r.Name, b.Model, count(b.Model.Parameters()), b.Plan.Steps(), budget)
 	if !resume {
 		undo, err := copyRecipe(r, dir)
 		if err != nil {
@@ -107,6 +103,13 @@ func trainRecipe(ctx context.Context, r *recipe.Recipe, dir string, resume bool,
 			}
 		}()
 	}
+	meter := newTrainMeter(progress, r, b)
+	c.Progress = meter.show
+	budget := ""
+	if clock := curriculum.Clock(r.Budget.Clock); clock != curriculum.Steps {
+		budget = fmt.Sprintf(", %s %s", count(int64(r.BudgetTotal())), clock)
+	}
+	fmt.Fprintf(progress, "%s: %s, %s parameters; %d steps%s\n", r.Name, b.Model, count(b.Model.Parameters()), b.Plan.Steps(), budget)
 	result, err := train.Train(ctx, c)
 	meter.close()
 	return result, err
@@ -118,12 +121,12 @@ func holdsRun(dir string) bool {
 	return err == nil
 }
 
-// copyRecipe keeps the recipe beside the run that is to begin in a directory;
-// undo takes back what it made. Where a run lies already it does nothing.
+// copyRecipe keeps the recipe beside the run that is to begin in a directory,
+// where none may lie yet; undo takes back what it made.
 func copyRecipe(r *recipe.Recipe, dir string) (undo func(), err error) {
 	undo = func() {}
 	if holdsRun(dir) {
-		return undo, nil
+		return undo, fault.Invalidf("%s holds a run already; go on with --resume, or choose another --out", dir)
 	}
 	name := filepath.Join(dir, recipeFile)
 	switch text, err := os.ReadFile(name); {
