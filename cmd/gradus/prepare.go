@@ -111,7 +111,7 @@ corpus     %s (%d bytes)
 func prepareProgress(g *gauge) func(prepare.Progress) {
 	g.begin(true)
 	return func(p prepare.Progress) {
-		counts := fmt.Sprintf("%d documents, %d tokens", p.Documents, p.Tokens)
+		counts := fmt.Sprintf("%d documents, %s tokens", p.Documents, count(p.Tokens))
 		g.show(p.Bytes, p.Total, counts, fmt.Sprintf("prepare: %s bytes read, %s", of(p.Bytes, p.Total), counts))
 	}
 }
