@@ -25,13 +25,13 @@ import (
 // A Config describes a decoder-only transformer (GPT-2: pre-norm, GELU, learned
 // positions).
 type Config struct {
-	Vocabulary int
-	Context    int // most tokens in a row
-	Layers     int
-	Width      int
-	Heads      int
-	Untied     bool  // a head of its own instead of the token embedding
-	Routed     []int // layers that see only the kept positions, ascending
+	Vocabulary int   `json:"vocabulary"`
+	Context    int   `json:"context"` // most tokens in a row
+	Layers     int   `json:"layers"`
+	Width      int   `json:"width"`
+	Heads      int   `json:"heads"`
+	Untied     bool  `json:"untied,omitempty"` // a head of its own instead of the token embedding
+	Routed     []int `json:"routed,omitempty"` // layers that see only the kept positions, ascending
 }
 
 // Bounds far above any transformer (GPT-3 has 96 layers of width 12,288), and low

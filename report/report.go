@@ -46,7 +46,7 @@ type Run struct {
 	Log       runlog.Run `json:"log"`  // the first line of its log, what cannot be printed left out
 	Last      int64      `json:"last_step"`
 	Torn      bool       `json:"torn"`              // the log ends in half a line
-	Digest    string     `json:"digest"`            // of all sample ids served
+	Digest    string     `json:"digest"`            // of the sample ids of the last step
 	Total     Amounts    `json:"total"`             // at the last step
 	Evaluated int        `json:"evaluated"`         // number of held-out evaluations
 	Final     *float64   `json:"final"`             // held-out loss of the last evaluation; nil: none, or not finite
