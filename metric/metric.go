@@ -17,6 +17,7 @@ import (
 
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/internal/spell"
 )
 
 // Kind is what a metric's values are.
@@ -116,33 +117,8 @@ func (r Registry) Find(name string) (Metric, error) {
 		return r[i], nil
 	}
 	hint := ""
-	best := 3 // further away is another word
-	for _, known := range names {
-		if d := distance(name, known); d < best {
-			best, hint = d, "; did you mean "+known+"?"
-		}
+	if known, edits := spell.Nearest(name, names); edits < 3 { // further away is another word
+		hint = "; did you mean " + known + "?"
 	}
 	return nil, fault.Invalidf("unknown metric %q%s (known: %s)", name, hint, strings.Join(names, ", "))
-}
-
-// distance is the number of letters to insert, delete or replace to make a of b
-// (Levenshtein 1966), computed a row at a time.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

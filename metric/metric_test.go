@@ -147,15 +147,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-func TestDistance(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"abc", "", 3}, {"", "abc", 3}, {"kitten", "sitting", 3}, {"flaw", "lawn", 2}, {"same", "same", 0}} {
-		if got := distance(c.a, c.b); got != c.want {
-			t.Errorf("%q to %q: %d, want %d", c.a, c.b, got, c.want)
-		}
-	}
+func TestNamesHaveHyphens(t *testing.T) {
 	if strings.Contains(strings.Join(Builtin().Names(), " "), "_") {
 		t.Error("names have hyphens, not underscores")
 	}

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/internal/spell"
 )
 
 // checkKeys compares the keys of the file with those of the Recipe's structs.
@@ -55,8 +55,9 @@ func checkNode(path, at string, node ast.Node, t reflect.Type) error {
 		key := pair.Key.String()
 		field, ok := known[key]
 		if !ok {
+			nearest, _ := spell.Nearest(key, names)
 			return fault.Invalidf("%s:%d: unknown key %q%s; did you mean %q? Known here: %s",
-				path, line(pair.Key), key, within(at), nearest(key, names), strings.Join(names, ", "))
+				path, line(pair.Key), key, within(at), nearest, strings.Join(names, ", "))
 		}
 		if err := checkNode(path, strings.TrimPrefix(at+"."+key, "."), pair.Value, field); err != nil {
 			return err
@@ -79,32 +80,6 @@ func or(s, otherwise string) string {
 		return otherwise
 	}
 	return s
-}
-
-// nearest returns the name with the fewest edits from key.
-func nearest(key string, names []string) string {
-	return slices.MinFunc(names, func(a, b string) int { return edits(key, a) - edits(key, b) })
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // yamlError returns an error of the YAML reader with its place in the file, in

@@ -12,12 +12,13 @@ try() { # recipe, batch size, rate
   tail -n 1 "$demo/tune-$1-$2-$3/run.jsonl" |
     sed -n "s/.*\"step\":\([0-9]*\),.*\"seconds\":\([0-9.]*\),.*\"held_out\":\([0-9.]*\).*/$name: \3 after \1 steps, \2 s/p"
 }
-for arm in baseline composed; do
-  for batch in 2 4 8; do
-    try $arm $batch 4e-3
-  done
+for batch in 2 4 8; do
+  try baseline $batch 4e-3
 done
 try baseline 4 2e-3
 try baseline 4 6e-3
+for batch in 4 8; do
+  try composed $batch 4e-3
+done
 try composed 8 2e-3
 try composed 8 6e-3
