@@ -23,10 +23,11 @@ type HoldOut struct {
 type run struct{ start, end, documents int64 }
 
 // HoldOut chooses documents that hold about share of the tokens: at least that
-// many, and fewer than one document more. The choice is a pure function of the
-// corpus, the share, the seed and the window (tokens of a sample; pieces are
-// made no shorter than a few windows). It is an error of kind fault.Invalid if
-// whole documents cannot make up such a share.
+// many, and fewer than one document more. Documents longer than two pieces are
+// passed over as long as shorter ones make up the share. The choice is a pure
+// function of the corpus, the share, the seed and the window (tokens of a sample;
+// pieces are made no shorter than a few windows). It is an error of kind
+// fault.Invalid if whole documents cannot make up such a share.
 func (c *Corpus) HoldOut(share float64, seed uint64, window int) (*HoldOut, error) {
 	tokens := c.Tokens()
 	switch {
@@ -38,7 +39,31 @@ func (c *Corpus) HoldOut(share float64, seed uint64, window int) (*HoldOut, erro
 		return nil, fault.Invalidf("corpus %s is empty; prepare some text", c.Path())
 	}
 	wanted := max(int64(share*float64(tokens)), 1)
-	pieces := min(max(wanted/8/(int64(window)+1), 1), maxPieces)
+	// Many places first. Where documents are too long for pieces that short, fewer
+	// and longer pieces; in the end whatever documents there are.
+	var h *HoldOut
+	for pieces := min(max(wanted/8/(int64(window)+1), 1), maxPieces); ; pieces /= 4 {
+		longest := tokens
+		if pieces > 0 {
+			longest = 2 * wanted / pieces
+		}
+		if h = c.choose(wanted, max(pieces, 1), longest, seed); pieces == 0 || h.Tokens() >= wanted {
+			break
+		}
+	}
+	held := h.Tokens()
+	if held > tokens/2 {
+		return nil, fault.Invalidf("corpus %s: holding out %.3g%% as whole documents would take %d of %d tokens (it has %d documents); "+
+			"prepare the held-out text as a corpus of its own and name it in 'evaluate: corpus'",
+			c.Path(), share*100, held, tokens, c.Documents())
+	}
+	return h, nil
+}
+
+// choose holds out wanted tokens in a number of pieces, passing over documents
+// longer than longest: a text of which one document is as long as all pieces
+// together would else be held out as that document.
+func (c *Corpus) choose(wanted, pieces, longest int64, seed uint64) *HoldOut {
 	stream := keyed.NewKey(seed, "hold out").Stream()
 	h := &HoldOut{}
 	held, next := int64(0), int64(0) // tokens held out, and the document after the last of them
@@ -46,23 +71,20 @@ func (c *Corpus) HoldOut(share float64, seed uint64, window int) (*HoldOut, erro
 		// One piece a stratum, from the document at a random token of it on. The
 		// target is what all pieces up to here owe together, so that a long
 		// document held out here makes the pieces after it shorter, or none.
-		lo, hi := scale(tokens, i, pieces), scale(tokens, i+1, pieces)
+		lo, hi := scale(c.Tokens(), i, pieces), scale(c.Tokens(), i+1, pieces)
 		target := max(scale(wanted, i+1, pieces), 1)
 		at := lo + int64(stream.Uint64N(uint64(max(hi-lo-wanted/pieces, 1))))
 		if held >= target {
 			continue
 		}
 		for d := max(c.DocumentAt(at), next); d < c.Documents() && held < target; d++ {
-			held += h.append(c, d)
-			next = d + 1
+			if start, end := c.Bounds(d); start < end && end-start <= longest {
+				held += h.append(c, d)
+				next = d + 1
+			}
 		}
 	}
-	if held > tokens/2 {
-		return nil, fault.Invalidf("corpus %s: holding out %.3g%% as whole documents would take %d of %d tokens (it has %d documents); "+
-			"prepare the held-out text as a corpus of its own and name it in 'evaluate: corpus'",
-			c.Path(), share*100, held, tokens, c.Documents())
-	}
-	return h, nil
+	return h
 }
 
 // scale returns n*i/of without overflow for i <= of <= maxPieces.

@@ -59,6 +59,35 @@ func drawCorpus(t *rapid.T, dir string) *Corpus {
 	return c
 }
 
+// A document as long as the whole share is not the held-out text: many short ones
+// are, from all over the corpus. (Go's source has one of 3 MB.)
+func TestHoldOutPassesOverGiants(t *testing.T) {
+	lengths := make([]int, 300)
+	for i := range lengths {
+		lengths[i] = 100
+	}
+	for _, giant := range []int{20, 150, 280} {
+		lengths[giant] = 4000
+	}
+	prefix := filepath.Join(t.TempDir(), "c")
+	writeCorpus(t, prefix, Uint8, Meta{EndOfDocument: -1}, documentsOf(lengths)...)
+	c, err := Open(prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for seed := range uint64(50) {
+		h, err := c.HoldOut(0.1, seed, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// 10 % of 41,700 tokens are 42 documents of 100.
+		if h.Tokens() != 4200 || h.Documents() != 42 || len(h.runs) < 20 {
+			t.Fatalf("seed %d: %s in %d runs, want 4200 tokens of 42 documents from many places", seed, h, len(h.runs))
+		}
+	}
+}
+
 func TestHoldOut(t *testing.T) {
 	dir := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
