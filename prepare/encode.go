@@ -10,12 +10,13 @@ import (
 	"github.com/gradus-ml/gradus/internal/fault"
 )
 
-// block is a piece of one file on its way through the pipeline: a text file as
-// a whole, or whole lines of a JSONL file.
+// block is a part of one file on its way through the pipeline: a text file as a
+// whole, whole pieces of one that is split, or whole lines of a JSONL file.
 type block struct {
 	name        string
 	line        int // number of the first line; 0: not JSONL
 	data        []byte
+	cuts        []int // where the pieces of a split text end
 	read, total int64 // for Progress
 
 	done chan struct{} // closed when encode has set what follows
@@ -31,7 +32,14 @@ type block struct {
 // encode tokenizes the documents of the block and lets go of its text.
 func (b *block) encode(o Options) {
 	if b.line == 0 {
-		b.add(o, b.data)
+		if b.cuts == nil {
+			b.cuts = []int{len(b.data)}
+		}
+		from := 0
+		for _, to := range b.cuts {
+			b.add(o, b.data[from:to])
+			from = to
+		}
 		b.data = nil
 		return
 	}

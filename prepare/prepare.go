@@ -60,6 +60,9 @@ type Options struct {
 	Format Format
 	// Field is the field of a JSONL object that has the text; "text" if empty.
 	Field string
+	// Split cuts text files, not JSONL, into documents of about so many bytes,
+	// at blank lines where there are any; each file is one document if 0.
+	Split int64
 	// SkipBadLines counts lines of JSONL that are not an object with that field
 	// and goes on, where otherwise the first one is an error.
 	SkipBadLines bool
@@ -153,8 +156,11 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Tokenizer == nil {
 		return o, fault.Invalidf("no tokenizer; known are %v", tokenizer.Names())
 	}
-	if o.Workers < 0 || o.LongestDocument < 0 {
-		return o, fault.Invalidf("%d workers, documents of up to %d bytes; neither can be negative", o.Workers, o.LongestDocument)
+	if o.Workers < 0 || o.LongestDocument < 0 || o.Split < 0 {
+		return o, fault.Invalidf("%d workers, documents of up to %d bytes, texts split after %d; none can be negative", o.Workers, o.LongestDocument, o.Split)
+	}
+	if o.Split > maxSplit {
+		return o, fault.Invalidf("texts are split into documents of at most %d bytes, not %d", maxSplit, o.Split)
 	}
 	switch o.Format {
 	case "":

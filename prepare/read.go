@@ -190,6 +190,9 @@ func namesLines(name string) bool {
 }
 
 func (r *reader) readText(name string, src io.Reader) error {
+	if r.o.Split > 0 {
+		return r.readPieces(name, src)
+	}
 	text, err := io.ReadAll(io.LimitReader(src, r.o.LongestDocument+1))
 	if err != nil {
 		return err
@@ -198,6 +201,33 @@ func (r *reader) readText(name string, src io.Reader) error {
 		return fault.Invalidf("%s: has more than %d bytes, the limit of one document; split it into several files, or make it JSONL", name, r.o.LongestDocument)
 	}
 	return r.send(&block{name: name, data: text})
+}
+
+// readPieces emits a text in blocks of whole pieces.
+func (r *reader) readPieces(name string, src io.Reader) error {
+	var rest []byte
+	for eof := false; !eof; {
+		data := make([]byte, len(rest)+max(blockBytes, int(longestPiece*r.o.Split)))
+		n := copy(data, rest)
+		m, err := fill(src, data[n:])
+		if err != nil && err != io.EOF {
+			return err
+		}
+		eof = err == io.EOF
+		data = data[:n+m]
+		cut, cuts := 0, []int(nil)
+		for n := piece(data, r.o.Split, eof); n > 0; n = piece(data[cut:], r.o.Split, eof) {
+			cut += n
+			cuts = append(cuts, cut)
+		}
+		rest = data[cut:]
+		if cut > 0 {
+			if err := r.send(&block{name: name, data: data[:cut], cuts: cuts}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // readLines cuts a file after the last line end of each blockBytes, or further

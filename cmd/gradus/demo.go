@@ -63,6 +63,14 @@ where it stopped when the command is given again.`,
 	return cmd
 }
 
+const (
+	// demoDocument splits the user's files, so that whole documents can be held
+	// out even where the text is one file.
+	demoDocument = 16 << 10
+	// demoLeast is the smallest corpus that the demo trains on, in tokens.
+	demoLeast = 100_000
+)
+
 // A demo is one directory under way.
 type demo struct {
 	dir            string
@@ -77,20 +85,20 @@ type demoMark struct {
 }
 
 func (d *demo) run(ctx context.Context, input string, force bool) error {
-	var include []string
+	text := prepare.Options{Split: demoDocument}
 	if input == "" {
 		root, err := goSource(ctx)
 		if err != nil {
 			return err
 		}
-		input, include = root, []string{"*.go"}
+		input, text = root, prepare.Options{Include: []string{"*.go"}}
 	} else if abs, err := filepath.Abs(input); err == nil {
 		input = abs
 	}
 	if err := d.open(input, force); err != nil {
 		return err
 	}
-	if err := d.prepare(ctx, input, include); err != nil {
+	if err := d.prepare(ctx, input, text); err != nil {
 		return err
 	}
 	if err := d.analyze(ctx); err != nil {
@@ -155,18 +163,19 @@ func (d *demo) open(input string, force bool) error {
 
 func (d *demo) path(name string) string { return filepath.Join(d.dir, name) }
 
-func (d *demo) prepare(ctx context.Context, input string, include []string) error {
+func (d *demo) prepare(ctx context.Context, input string, o prepare.Options) error {
 	if corpus.Exists(d.path("corpus")) {
 		fmt.Fprintln(d.stderr, "[1/5] prepare: done before")
 		return nil
 	}
 	fmt.Fprintf(d.stderr, "[1/5] prepare %s\n", input)
-	bytes, err := tokenizer.New("bytes")
-	if err != nil {
+	var err error
+	if o.Tokenizer, err = tokenizer.New("bytes"); err != nil {
 		return err
 	}
 	g := newGauge(d.stderr)
-	r, err := prepare.Run(ctx, d.path("corpus"), prepare.Options{Inputs: []string{input}, Include: include, Tokenizer: bytes, Progress: prepareProgress(g)})
+	o.Inputs, o.Progress = []string{input}, prepareProgress(g)
+	r, err := prepare.Run(ctx, d.path("corpus"), o)
 	g.close()
 	if err != nil {
 		return err
@@ -190,6 +199,9 @@ func (d *demo) analyze(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
+	if c.Tokens() < demoLeast {
+		return fault.Invalidf("the text has %d tokens, too few to learn from and to hold some out; give at least %d with --input, and another --out", c.Tokens(), demoLeast)
+	}
 	samples, err := c.Samples(r.Cut())
 	if err != nil {
 		return err

@@ -61,6 +61,7 @@ it is complete, or not at all.`,
 	f.StringVar(&o.Field, "field", "text", "field of a JSONL object that has the text")
 	f.StringArrayVar(&o.Include, "include", nil, "of files found in directories, take only those matching this glob (may be repeated)")
 	f.StringArrayVar(&o.Exclude, "exclude", nil, "leave out files and directories matching this glob (may be repeated)")
+	f.Int64Var(&o.Split, "split", 0, "cut text files into documents of about `BYTES` bytes, at blank lines (default: each file is one document)")
 	f.BoolVar(&o.SkipBadLines, "skip-bad-lines", false, "count JSONL lines that cannot be used, and go on")
 	f.BoolVar(&o.Force, "force", false, "replace an existing corpus")
 	f.IntVar(&o.Workers, "workers", 0, "how many tokenize at once (default: all cores)")
