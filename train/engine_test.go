@@ -65,7 +65,7 @@ func gradientOf(t *testing.T, e *engine, b *batch.Batch, from, to int) (float64,
 	if b.Kept != nil {
 		args = append(args, keptTensor(b, from, to))
 	}
-	out, err := e.gradients.Exec(args...)
+	out, err := e.gradients.Call(args...)
 	if err != nil {
 		t.Fatal(err)
 	}

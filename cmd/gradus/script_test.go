@@ -67,8 +67,9 @@ func hasFields(ts *testscript.TestScript, neg bool, fields []string) {
 	for _, path := range fields {
 		at := object
 		for name := range strings.SplitSeq(path, ".") {
-			parent, ok := at.(map[string]any)
-			if at, ok = parent[name]; !ok {
+			parent, _ := at.(map[string]any) // of anything else, every field is missing
+			field, ok := parent[name]
+			if at = field; !ok {
 				ts.Fatalf("the field %s is missing", path)
 			}
 		}
