@@ -127,9 +127,7 @@ func weightsOf(t *testing.T, run string) []byte {
 // to the last bit.
 func TestResume(t *testing.T) {
 	dir := workshop(t)
-	begun := time.Now()
 	gradus(t, dir, "train", "recipe.yaml", "--out", "whole")
-	took := time.Since(begun)
 	whole := filepath.Join(dir, "whole")
 	wantLog, wantWeights := timeless(t, filepath.Join(whole, "run.jsonl")), weightsOf(t, whole)
 	same := func(t *testing.T, run string) {
@@ -142,26 +140,32 @@ func TestResume(t *testing.T) {
 		}
 	}
 
-	// Runs are killed with SIGKILL up to five times at random moments, and then
-	// left to end, until ten kills hit.
+	// Three runs, each killed with SIGKILL up to four times and then left to end.
+	// A kill strikes a little after the log has reached a random step, so it hits
+	// on a fast machine and on a slow one.
 	t.Run("killed", func(t *testing.T) {
-		stream := keyed.NewKey(uint64(begun.UnixNano()), "kills").Stream()
+		stream := keyed.NewKey(uint64(time.Now().UnixNano()), "kills").Stream()
+		steps := strings.Count(wantLog, "\n") - 1
 		kills := 0
-		for round := 0; kills < 10; round++ {
-			if round == 10 {
-				t.Fatalf("10 runs ended before %d kills", 10-kills)
-			}
+		for round := range 3 {
 			out := filepath.Join(dir, fmt.Sprint("killed", round))
 			for attempt := 0; ; attempt++ {
 				cmd, stderr := training(dir, out)
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)
 				}
-				if attempt < 5 {
-					timer := time.AfterFunc(time.Duration(stream.Uint64N(uint64(took))), func() { cmd.Process.Kill() })
-					defer timer.Stop()
+				ended := make(chan error, 1)
+				go func() { ended <- cmd.Wait() }()
+				if attempt < 4 {
+					made := stepsLogged(out)
+					target := made + int(stream.Uint64N(uint64(max(steps-made, 1))))
+					for len(ended) == 0 && stepsLogged(out) < target {
+						time.Sleep(time.Millisecond)
+					}
+					time.Sleep(time.Duration(stream.Uint64N(uint64(20 * time.Millisecond))))
+					cmd.Process.Kill()
 				}
-				err := cmd.Wait()
+				err := <-ended
 				if err == nil {
 					break
 				}
@@ -172,28 +176,38 @@ func TestResume(t *testing.T) {
 			}
 			same(t, out)
 		}
+		if kills == 0 {
+			t.Error("no run was killed")
+		}
 		t.Logf("%d kills", kills)
 	})
 
 	// Ctrl-C saves, says how to go on and exits with 130.
 	t.Run("interrupted", func(t *testing.T) {
-		out := filepath.Join(dir, "cut")
-		cmd, stderr := training(dir, out)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		for range 2000 { // until some steps are made
-			if text, err := os.ReadFile(filepath.Join(out, "run.jsonl")); err == nil && bytes.Count(text, []byte("\n")) > 3 {
-				break
+		var out string
+		var stderr *bytes.Buffer
+		for attempt := 0; ; attempt++ {
+			out = filepath.Join(dir, fmt.Sprint("cut", attempt))
+			var cmd *exec.Cmd
+			cmd, stderr = training(dir, out)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
 			}
-			time.Sleep(5 * time.Millisecond)
-		}
-		if err := cmd.Process.Signal(os.Interrupt); err != nil {
-			t.Fatal(err)
-		}
-		err := cmd.Wait()
-		if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
-			t.Fatalf("exit code %d (%v), want %d\n%s", code, err, exitInterrupted, stderr)
+			for range 2000 { // until some steps are made
+				if stepsLogged(out) > 2 {
+					break
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+			cmd.Process.Signal(os.Interrupt)
+			err := cmd.Wait()
+			if err == nil && attempt < 5 {
+				continue // it ended before the signal came
+			}
+			if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
+				t.Fatalf("exit code %d (%v), want %d\n%s", code, err, exitInterrupted, stderr)
+			}
+			break
 		}
 		if want := "gradus train recipe.yaml --out " + out + " --resume"; !strings.Contains(stderr.String(), want) {
 			t.Errorf("it does not say %q:\n%s", want, stderr)
@@ -201,6 +215,15 @@ func TestResume(t *testing.T) {
 		gradus(t, dir, "train", "recipe.yaml", "--out", out, "--resume")
 		same(t, out)
 	})
+}
+
+// stepsLogged returns how many whole steps the log of a run has.
+func stepsLogged(run string) int {
+	text, err := os.ReadFile(filepath.Join(run, "run.jsonl"))
+	if err != nil {
+		return 0
+	}
+	return max(bytes.Count(text, []byte("\n"))-1, 0)
 }
 
 // training is the program that begins a run in a directory, or goes on with it.
