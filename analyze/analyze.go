@@ -29,8 +29,8 @@ import (
 
 // Options of Run. The zero of a field is its default.
 type Options struct {
-	// Metrics to measure, in the order the index will list them; default: all
-	// of metric.Builtin.
+	// Metrics to measure, in the order the index will list them; default:
+	// length and rarity.
 	Metrics []metric.Metric
 	// Workers is the number of cores to use; default: all.
 	Workers int
@@ -84,7 +84,7 @@ func Run(ctx context.Context, s *corpus.Samples, dir string, o Options) (Result,
 		return Result{}, fault.Invalidf("analyze: %d workers and blocks of %d tokens; both must be 0 (the default) or more", o.Workers, o.BlockTokens)
 	}
 	if len(o.Metrics) == 0 {
-		o.Metrics = metric.Builtin()
+		o.Metrics = []metric.Metric{metric.Length(), metric.Rarity()}
 	}
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
@@ -158,7 +158,7 @@ func (r *run) pass(p Progress, do func(progress func(samples, tokens int64)) err
 // gather makes the pass over the tokens, if a metric needs a statistic.
 func (r *run) gather(ctx context.Context) (metric.Source, error) {
 	c := r.samples.Corpus()
-	source := metric.Source{Meta: c.Meta(), Cut: r.samples.Cut(), Statistics: map[string]metric.Statistic{}}
+	source := metric.Source{Meta: c.Meta(), Samples: r.samples, Statistics: map[string]metric.Statistic{}}
 	for _, m := range r.Metrics {
 		for _, s := range m.Statistics() {
 			source.Statistics[s.Name()] = s

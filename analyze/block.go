@@ -66,7 +66,7 @@ func Gather(c *corpus.Corpus, start, end int64, into []metric.Statistic) error {
 		return err
 	}
 	for _, s := range into {
-		if err := s.Add(tokens); err != nil {
+		if err := s.Add(nil, tokens); err != nil {
 			return fmt.Errorf("tokens %d to %d of corpus %s: %s: %w", start, end, c.Path(), s.Name(), err)
 		}
 	}
@@ -97,16 +97,15 @@ func Score(s *corpus.Samples, b Block, metrics []metric.Metric, scorers []metric
 	for i := range scorers {
 		scores.Values[i] = make([]float64, b.End-b.Start)
 	}
+	samples := make([]metric.Sample, b.End-b.Start)
 	for id := b.Start; id < b.End; id++ {
 		start, end := s.Span(id)
 		scores.Tokens += end - start
-		sample := metric.Sample{ID: id, Tokens: tokens[start-first : end-first : end-first]}
-		for i, scorer := range scorers {
-			value, err := scorer.Score(sample)
-			if err != nil {
-				return Scores{}, fmt.Errorf("metric %s: sample %d: %w", metrics[i].Info().Name, id, err)
-			}
-			scores.Values[i][id-b.Start] = value
+		samples[id-b.Start] = metric.Sample{ID: id, Len: int(end - start), Tokens: tokens[start-first : end-first : end-first]}
+	}
+	for i, scorer := range scorers {
+		if err := scorer.Score(scores.Values[i], samples); err != nil {
+			return Scores{}, fmt.Errorf("metric %s: %w", metrics[i].Info().Name, err)
 		}
 	}
 	return scores, nil

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/fault"
 )
 
@@ -20,6 +21,7 @@ const denseTokens = 1 << 20
 // the corpus, each token of the corpus counted once.
 type TokenCounts struct {
 	dense  []int64         // count of token i
+	odd    *[1 << 16]int64 // more of token i, from AddRaw; nil or with a dense as large
 	sparse map[int32]int64 // counts of tokens from denseTokens on
 	total  int64
 }
@@ -30,8 +32,11 @@ func (c *TokenCounts) Name() string { return "token-counts" }
 // New returns empty counts.
 func (c *TokenCounts) New() Statistic { return new(TokenCounts) }
 
+// Context returns 0: each token is counted by itself.
+func (c *TokenCounts) Context() int { return 0 }
+
 // Add counts tokens. None may be negative; a corpus never gives such.
-func (c *TokenCounts) Add(tokens []int32) error {
+func (c *TokenCounts) Add(_, tokens []int32) error {
 	dense := c.dense
 	for i, t := range tokens {
 		if uint(t) < uint(len(dense)) {
@@ -47,6 +52,68 @@ func (c *TokenCounts) Add(tokens []int32) error {
 	}
 	c.total += int64(len(tokens))
 	return nil
+}
+
+// AddRaw counts tokens of one or two unsigned bytes where they lie, which takes
+// half the time of Add and of making int32 of them. Neighbours go into
+// different tables: the counter of a token that occurs twice in a row would
+// otherwise have to come back from the store buffer first.
+func (c *TokenCounts) AddRaw(raw []byte, dtype corpus.DType) bool {
+	switch dtype {
+	case corpus.Uint8:
+		c.addBytes(raw)
+	case corpus.Uint16:
+		c.addWords(raw)
+	default:
+		return false
+	}
+	c.total += int64(len(raw)) / dtype.Size()
+	return true
+}
+
+func (c *TokenCounts) addBytes(raw []byte) {
+	var tables [4][1 << 8]int64
+	i := 0
+	for ; i+8 <= len(raw); i += 8 {
+		word := binary.LittleEndian.Uint64(raw[i:])
+		tables[0][byte(word)]++
+		tables[1][byte(word>>8)]++
+		tables[2][byte(word>>16)]++
+		tables[3][byte(word>>24)]++
+		tables[0][byte(word>>32)]++
+		tables[1][byte(word>>40)]++
+		tables[2][byte(word>>48)]++
+		tables[3][byte(word>>56)]++
+	}
+	for ; i < len(raw); i++ {
+		tables[0][raw[i]]++
+	}
+	for token := range 1 << 8 {
+		if n := tables[0][token] + tables[1][token] + tables[2][token] + tables[3][token]; n > 0 {
+			c.add(int32(token), n)
+		}
+	}
+}
+
+func (c *TokenCounts) addWords(raw []byte) {
+	if c.odd == nil {
+		c.odd = new([1 << 16]int64)
+	}
+	if len(c.dense) < 1<<16 {
+		c.dense = append(c.dense, make([]int64, 1<<16-len(c.dense))...)
+	}
+	even, odd := (*[1 << 16]int64)(c.dense), c.odd
+	i := 0
+	for ; i+8 <= len(raw); i += 8 {
+		word := binary.LittleEndian.Uint64(raw[i:])
+		even[uint16(word)]++
+		odd[uint16(word>>16)]++
+		even[uint16(word>>32)]++
+		odd[uint16(word>>48)]++
+	}
+	for ; i+2 <= len(raw); i += 2 {
+		even[binary.LittleEndian.Uint16(raw[i:])]++
+	}
 }
 
 // add counts one token n times, whatever its size, without the total.
@@ -87,10 +154,14 @@ func (c *TokenCounts) Count(token int32) int64 {
 	if token < 0 {
 		return 0
 	}
+	n := c.sparse[token]
 	if int(token) < len(c.dense) {
-		return c.dense[token]
+		n = c.dense[token]
 	}
-	return c.sparse[token]
+	if c.odd != nil && token < 1<<16 {
+		n += c.odd[token]
+	}
+	return n
 }
 
 // Total returns the number of tokens counted.
@@ -100,6 +171,9 @@ func (c *TokenCounts) Total() int64 { return c.total }
 func (c *TokenCounts) All() iter.Seq2[int32, int64] {
 	return func(yield func(int32, int64) bool) {
 		for t, n := range c.dense {
+			if c.odd != nil && t < 1<<16 {
+				n += c.odd[t]
+			}
 			if n > 0 && !yield(int32(t), n) {
 				return
 			}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"pgregory.net/rapid"
 )
@@ -30,7 +31,7 @@ func TestCountsInParts(t *testing.T) {
 		for rest := tokens; len(rest) > 0; {
 			n := rapid.IntRange(1, len(rest)).Draw(t, "run")
 			part := &parts[rapid.IntRange(0, len(parts)-1).Draw(t, "part")]
-			if err := part.Add(rest[:n]); err != nil {
+			if err := part.Add(nil, rest[:n]); err != nil {
 				t.Fatal(err)
 			}
 			rest = rest[n:]
@@ -54,7 +55,7 @@ func TestCountsInParts(t *testing.T) {
 			}
 		}
 		whole := new(TokenCounts)
-		if err := whole.Add(tokens); err != nil {
+		if err := whole.Add(nil, tokens); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(encode(t, whole), encode(t, merged)) {
@@ -90,11 +91,11 @@ func reload(t *rapid.T, c *TokenCounts) *TokenCounts {
 // The binary form, spelled out: tokens 0 (twice), 1 and 300 (200 times).
 func TestCountsGolden(t *testing.T) {
 	c := new(TokenCounts)
-	if err := c.Add([]int32{0, 1, 0}); err != nil {
+	if err := c.Add(nil, []int32{0, 1, 0}); err != nil {
 		t.Fatal(err)
 	}
 	for range 200 {
-		if err := c.Add([]int32{300}); err != nil {
+		if err := c.Add(nil, []int32{300}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -106,7 +107,7 @@ func TestCountsGolden(t *testing.T) {
 
 func TestCountsRefuse(t *testing.T) {
 	c := new(TokenCounts)
-	if err := c.Add([]int32{7, -1, 7}); !errors.Is(err, fault.Corrupt) {
+	if err := c.Add(nil, []int32{7, -1, 7}); !errors.Is(err, fault.Corrupt) {
 		t.Errorf("a negative token: %v", err)
 	}
 	if c.Total() != 1 || c.Count(7) != 1 || c.Count(-1) != 0 {
@@ -154,6 +155,48 @@ func FuzzTokenCounts(f *testing.F) {
 		}
 		if !maps.Equal(maps.Collect(c.All()), maps.Collect(again.All())) || c.Total() != again.Total() {
 			t.Fatal("written and read back, the counts differ")
+		}
+	})
+}
+
+// Tokens counted as they are stored count as much as widened ones, in any mix.
+func TestAddRaw(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var raw, widened TokenCounts
+		for range rapid.IntRange(1, 4).Draw(t, "runs") {
+			tokens := rapid.SliceOf(rapid.Int32Range(0, 70000)).Draw(t, "tokens")
+			dtype := rapid.SampledFrom([]corpus.DType{corpus.Uint8, corpus.Uint16, corpus.Int32}).Draw(t, "type")
+			var stored []byte
+			for i := range tokens {
+				switch dtype {
+				case corpus.Uint8:
+					tokens[i] &= 0xff
+					stored = append(stored, byte(tokens[i]))
+				case corpus.Uint16:
+					tokens[i] &= 0xffff
+					stored = append(stored, byte(tokens[i]), byte(tokens[i]>>8))
+				}
+			}
+			if err := widened.Add(nil, tokens); err != nil {
+				t.Fatal(err)
+			}
+			if took := raw.AddRaw(stored, dtype); took != (dtype != corpus.Int32) {
+				t.Fatal(dtype, took)
+			} else if !took {
+				if err := raw.Add(nil, tokens); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		a, _ := raw.MarshalBinary()
+		b, _ := widened.MarshalBinary()
+		if !bytes.Equal(a, b) || raw.Total() != widened.Total() {
+			t.Fatalf("%d tokens raw, %d widened; %x and %x", raw.Total(), widened.Total(), a, b)
+		}
+		for token := range int32(70001) {
+			if raw.Count(token) != widened.Count(token) {
+				t.Fatal(token)
+			}
 		}
 	})
 }

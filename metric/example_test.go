@@ -27,18 +27,26 @@ func (variety) Scorer(metric.Source) (metric.Scorer, error) {
 
 // A metric of one's own stands beside the built-in ones.
 func ExampleMetric() {
-	known := append(metric.Builtin(), variety{})
-	m, err := known.Find("variety")
+	known := append(metric.Builtin(), metric.Definition{
+		Name: "variety",
+		Make: func(*metric.Args) (metric.Metric, error) { return variety{}, nil },
+	})
+	metrics, err := known.Parse("length", "variety")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	scorer, err := m.Scorer(metric.Source{})
-	if err != nil {
-		fmt.Println(err)
-		return
+	for _, m := range metrics {
+		scorer, err := m.Scorer(metric.Source{})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		values := make([]float64, 1)
+		err = scorer.Score(values, []metric.Sample{{ID: 0, Len: 4, Tokens: []int32{7, 8, 7, 7}}})
+		fmt.Println(values[0], m.Info().Unit, err)
 	}
-	value, err := scorer.Score(metric.Sample{ID: 0, Tokens: []int32{7, 8, 7, 7}})
-	fmt.Println(known.Names(), value, m.Info().Unit, err)
-	// Output: [length rarity variety] 2 distinct tokens <nil>
+	// Output:
+	// 4 tokens <nil>
+	// 2 distinct tokens <nil>
 }

@@ -2,23 +2,25 @@ package metric
 
 // Length returns the metric "length": the number of tokens of the sample, N+1
 // for every window of N. It is the curriculum metric seqlen of arXiv
-// 2212.03597, §3.1, without padding, which a corpus does not have.
-func Length() Metric { return length{} }
+// 2212.03597, §3.1; EffectiveLength leaves padding out.
+func Length() Metric { return length{lengthInfo} }
 
-type length struct{}
-
-func (length) Info() Info {
-	return Info{
-		Name:    "length",
-		Version: 1,
-		Unit:    "tokens",
-		Kind:    Whole,
-		Summary: "number of tokens (seqlen of arXiv 2212.03597, §3.1)",
-	}
+var lengthInfo = Info{
+	Name:    "length",
+	Spec:    "length",
+	Version: 1,
+	Unit:    "tokens",
+	Kind:    Whole,
+	Blind:   true,
+	Summary: "number of tokens (seqlen of arXiv 2212.03597, §3.1)",
 }
+
+type length struct{ info Info }
+
+func (l length) Info() Info { return l.info }
 
 func (length) Statistics() []Statistic { return nil }
 
 func (length) Scorer(Source) (Scorer, error) {
-	return ScorerFunc(func(s Sample) (float64, error) { return float64(len(s.Tokens)), nil }), nil
+	return ScorerFunc(func(s Sample) (float64, error) { return float64(s.Len), nil }), nil
 }

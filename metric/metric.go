@@ -3,21 +3,19 @@
 // Its nouns: a Metric has a name, a unit and the statistics of the corpus it
 // needs; a Statistic is gathered over all tokens of the corpus, in any order
 // and in parts that merge exactly; a Scorer, made from the gathered statistics,
-// gives each sample its value. Package analyze drives the three: one pass over
-// the tokens gathers the statistics of all metrics, a second scores all samples
-// by all metrics.
+// gives each sample its value. Package analyze drives the three, in as few
+// passes over the tokens as the metrics' needs allow. A Registry makes metrics
+// from text, such as "ngram-perplexity:order=2".
 //
 // A metric of one's own is a type with three methods in one's own module; the
 // example of Metric is one.
 package metric
 
 import (
-	"slices"
-	"strings"
+	"fmt"
 
 	"github.com/gradus-ml/gradus/corpus"
-	"github.com/gradus-ml/gradus/internal/fault"
-	"github.com/gradus-ml/gradus/internal/spell"
+	"github.com/gradus-ml/gradus/tokenizer"
 )
 
 // Kind is what a metric's values are.
@@ -33,9 +31,15 @@ const (
 
 // Info describes a metric. An index records it.
 type Info struct {
-	// Name is what recipes, flags and files call the metric: lower-case
-	// letters, digits and hyphens.
+	// Name is what recipes, flags and files call the column: lower-case
+	// letters, digits, hyphens, underscores and dots.
 	Name string
+	// Spec says how a Registry makes the metric again, without the column's
+	// name: "ngram-perplexity:order=2". Empty for one that no registry makes.
+	Spec string
+	// Content identifies what lies outside the corpus and decides the values,
+	// such as "sha256:..." of a file; empty if there is nothing.
+	Content string
 	// Version counts changes of the definition. While it stays the same, equal
 	// samples of equal corpora have equal values, bit for bit on machines of
 	// one architecture (math.Log may differ in its last bit on another).
@@ -44,12 +48,18 @@ type Info struct {
 	Unit string
 	// Kind is what the values are.
 	Kind Kind
+	// Descending says that larger values are easier: the order of the samples,
+	// from easy to hard, then runs from the largest value down.
+	Descending bool
+	// Blind says that a value follows from the sample's ID, Len and Inputs: the
+	// samples that its Scorer gets have no Tokens, which saves reading them.
+	Blind bool
 	// Summary is one line of help with the source of the definition.
 	Summary string
 }
 
-// Metric measures one thing of a sample. Larger values mean harder samples.
-// A Metric is safe for concurrent use.
+// Metric measures one thing of a sample. Unless it says Descending, larger
+// values mean harder samples. A Metric is safe for concurrent use.
 type Metric interface {
 	// Info describes the metric. It always returns the same.
 	Info() Info
@@ -58,67 +68,78 @@ type Metric interface {
 	// share it.
 	Statistics() []Statistic
 	// Scorer makes a scorer for one goroutine. What it derives from the
-	// statistics must not depend on how often it is called.
+	// statistics must not depend on how often it is called. A Scorer that is
+	// an io.Closer is closed when it is no longer needed.
 	Scorer(source Source) (Scorer, error)
+}
+
+// Derived is a Metric whose values follow from those of other metrics of the
+// same sample, which it gets as Sample.Inputs.
+type Derived interface {
+	Metric
+	// Inputs are the metrics it needs, told apart by the names in their Infos.
+	// They are measured whether or not the index lists them.
+	Inputs() []Metric
 }
 
 // Scorer gives samples their values. It is used by one goroutine at a time.
 type Scorer interface {
-	// Score returns the value of a sample: a function of the sample and of
-	// the Source only, not of what was scored before. An empty document is a
-	// sample too. An error ends the analysis and is reported with the sample's
-	// id; so does a value that is not finite.
-	Score(sample Sample) (float64, error)
+	// Score sets values[i] to the value of samples[i], which is a function of
+	// that sample and of the Source only, not of the others or of what was
+	// scored before. An empty document is a sample too. The samples are
+	// neighbours of rising ID. An error ends the analysis; it should be a
+	// *SampleError, so that the sample at fault is named.
+	Score(values []float64, samples []Sample) error
 }
 
-// ScorerFunc is a Scorer that needs no more than the sample.
+// ScorerFunc is a Scorer that looks at one sample after the other.
 type ScorerFunc func(sample Sample) (float64, error)
 
-// Score calls f.
-func (f ScorerFunc) Score(sample Sample) (float64, error) { return f(sample) }
+// Score calls f for each sample.
+func (f ScorerFunc) Score(values []float64, samples []Sample) error {
+	for i, s := range samples {
+		v, err := f(s)
+		if err != nil {
+			return &SampleError{ID: s.ID, Err: err}
+		}
+		values[i] = v
+	}
+	return nil
+}
+
+// SampleError says at which sample a Scorer failed.
+type SampleError struct {
+	ID  int64
+	Err error
+}
+
+// Error names the sample.
+func (e *SampleError) Error() string { return fmt.Sprintf("sample %d: %v", e.ID, e.Err) }
+
+// Unwrap returns Err.
+func (e *SampleError) Unwrap() error { return e.Err }
 
 // Sample is one sample with its tokens.
 type Sample struct {
 	ID int64
-	// Tokens are a whole document, or the N+1 tokens of a window of N. They
-	// are only valid during the call.
+	// Len is the number of its tokens.
+	Len int
+	// Tokens are a whole document, or the N+1 tokens of a window of N; nil for
+	// a Blind metric. They are only valid during the call.
 	Tokens []int32
+	// Inputs are the values of a Derived metric's inputs, in their order; nil
+	// for another metric.
+	Inputs []float64
 }
 
 // Source is what a scorer may know besides the sample.
 type Source struct {
-	Meta corpus.Meta
-	Cut  corpus.Cut
+	Meta    corpus.Meta
+	Samples *corpus.Samples
+	// Tokenizer decodes the corpus's tokens. It is nil if the corpus does not
+	// say what its tokens are.
+	Tokenizer tokenizer.Tokenizer
 	// Statistics holds the gathered statistics of the whole corpus by name.
 	// Scorers of all workers read the same ones and must not change them.
 	Statistics map[string]Statistic
-}
-
-// Registry is a list of metrics to choose from by name.
-type Registry []Metric
-
-// Builtin returns the metrics of this package. To offer more, append to it.
-func Builtin() Registry { return Registry{Length(), Rarity()} }
-
-// Names returns the names of the metrics in the registry's order.
-func (r Registry) Names() []string {
-	names := make([]string, len(r))
-	for i, m := range r {
-		names[i] = m.Info().Name
-	}
-	return names
-}
-
-// Find returns the metric of that name. The error for an unknown one, of kind
-// fault.Invalid, lists the known and offers the nearest.
-func (r Registry) Find(name string) (Metric, error) {
-	names := r.Names()
-	if i := slices.Index(names, name); i >= 0 {
-		return r[i], nil
-	}
-	hint := ""
-	if known, edits := spell.Nearest(name, names); edits < 3 { // further away is another word
-		hint = "; did you mean " + known + "?"
-	}
-	return nil, fault.Invalidf("unknown metric %q%s (known: %s)", name, hint, strings.Join(names, ", "))
 }

@@ -16,7 +16,7 @@ import (
 func score(t interface{ Fatal(...any) }, m Metric, vocabulary int, tokens []int32, samples ...[]int32) []float64 {
 	source := Source{Meta: corpus.Meta{Vocabulary: vocabulary}, Statistics: map[string]Statistic{}}
 	for _, s := range m.Statistics() {
-		if err := s.Add(tokens); err != nil {
+		if err := s.Add(nil, tokens); err != nil {
 			t.Fatal(err)
 		}
 		source.Statistics[s.Name()] = s
@@ -26,10 +26,12 @@ func score(t interface{ Fatal(...any) }, m Metric, vocabulary int, tokens []int3
 		t.Fatal(err)
 	}
 	values := make([]float64, len(samples))
-	for i, sample := range samples {
-		if values[i], err = scorer.Score(Sample{ID: int64(i), Tokens: sample}); err != nil {
-			t.Fatal(err)
-		}
+	var batch []Sample
+	for i, tokens := range samples {
+		batch = append(batch, Sample{ID: int64(i), Len: len(tokens), Tokens: tokens})
+	}
+	if err := scorer.Score(values, batch); err != nil {
+		t.Fatal(err)
 	}
 	return values
 }
@@ -105,7 +107,11 @@ func TestRarityWithoutCounts(t *testing.T) {
 func TestConformance(t *testing.T) {
 	name := regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 	seen := map[string]bool{}
-	for _, m := range Builtin() {
+	all, err := Builtin().Parse(Builtin().Names()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all {
 		info := m.Info()
 		if !name.MatchString(info.Name) || seen[info.Name] {
 			t.Errorf("name %q", info.Name)
@@ -131,17 +137,20 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-func TestFind(t *testing.T) {
-	m, err := Builtin().Find("rarity")
-	if err != nil || m.Info().Name != "rarity" {
-		t.Errorf("%v, %v", m, err)
+func TestParse(t *testing.T) {
+	metrics, err := Builtin().Parse("rarity", " hard = mean-rarity ")
+	if err != nil || metrics[0].Info().Name != "rarity" || metrics[1].Info().Name != "hard" || metrics[1].Info().Spec != "mean-rarity" {
+		t.Errorf("%v, %v", metrics, err)
 	}
-	for name, say := range map[string]string{
-		"rarty":   `unknown metric "rarty"; did you mean rarity? (known: length, rarity)`,
-		"entropy": `unknown metric "entropy" (known: length, rarity)`,
-		"":        `unknown metric "" (known: length, rarity)`,
+	known := strings.Join(Builtin().Names(), ", ")
+	for spec, say := range map[string]string{
+		"rarty":    `unknown metric "rarty"; did you mean rarity? (known: ` + known + `)`,
+		"x=rarty":  `unknown metric "rarty"; did you mean rarity? (known: ` + known + `)`,
+		"entropy":  `unknown metric "entropy" (known: ` + known + `)`,
+		"":         `unknown metric "" (known: ` + known + `)`,
+		"length:a": `metric length:a: "a": length takes no parameters`,
 	} {
-		if _, err := Builtin().Find(name); !errors.Is(err, fault.Invalid) || err.Error() != say {
+		if _, err := Builtin().Parse(spec); !errors.Is(err, fault.Invalid) || err.Error() != say {
 			t.Errorf("%v, want %s", err, say)
 		}
 	}

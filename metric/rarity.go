@@ -17,26 +17,44 @@ import (
 //
 // The sum runs from the first token to the last in float64 and is kept as it
 // is; the paper's code cuts it to a whole number.
-func Rarity() Metric { return rarity{} }
+func Rarity() Metric { return rarity{info: rarityInfo} }
 
-type rarity struct{}
-
-func (rarity) Info() Info {
-	return Info{
-		Name:    "rarity",
-		Version: 1,
-		Unit:    "nats",
-		Kind:    Real,
-		Summary: "sum of -ln p over the tokens, p of the corpus's unigrams (voc of arXiv 2212.03597, §3.1)",
-	}
+var rarityInfo = Info{
+	Name:    "rarity",
+	Spec:    "rarity",
+	Version: 1,
+	Unit:    "nats",
+	Kind:    Real,
+	Summary: "sum of -ln p over the tokens, p of the corpus's unigrams (voc of arXiv 2212.03597, §3.1)",
 }
+
+// MeanRarity returns the metric "mean-rarity": rarity divided by the number of
+// tokens, so that long samples are not hard by their length alone; 0 for a
+// sample without tokens.
+func MeanRarity() Metric { return rarity{info: meanRarityInfo, mean: true} }
+
+var meanRarityInfo = Info{
+	Name:    "mean-rarity",
+	Spec:    "mean-rarity",
+	Version: 1,
+	Unit:    "nats a token",
+	Kind:    Real,
+	Summary: "rarity divided by length",
+}
+
+type rarity struct {
+	info Info
+	mean bool
+}
+
+func (r rarity) Info() Info { return r.info }
 
 func (rarity) Statistics() []Statistic { return []Statistic{new(TokenCounts)} }
 
-func (rarity) Scorer(source Source) (Scorer, error) {
+func (r rarity) Scorer(source Source) (Scorer, error) {
 	counts, ok := source.Statistics[new(TokenCounts).Name()].(*TokenCounts)
 	if !ok {
-		return nil, fault.Invalidf("rarity needs the statistic %s", new(TokenCounts).Name())
+		return nil, fault.Invalidf("%s needs the statistic %s", r.info.Name, new(TokenCounts).Name())
 	}
 	vocabulary, occurring := int64(source.Meta.Vocabulary), int64(0)
 	for token := range counts.All() {
@@ -46,7 +64,7 @@ func (rarity) Scorer(source Source) (Scorer, error) {
 	// -ln(c/sum) = ln(sum/c), one rounding of the quotient and one of the
 	// logarithm for each distinct token, not for each token.
 	sum := float64(counts.Total() + vocabulary - occurring)
-	s := &rarityScorer{unseen: math.Log(sum), beyond: map[int32]float64{}}
+	s := &rarityScorer{mean: r.mean, unseen: math.Log(sum), beyond: map[int32]float64{}}
 	for token, n := range counts.All() {
 		nats := math.Log(sum / float64(n))
 		if token >= denseTokens {
@@ -66,11 +84,57 @@ type rarityScorer struct {
 	nats   []float64
 	beyond map[int32]float64
 	unseen float64 // of a token that the corpus does not have
+	mean   bool
 }
 
-func (s *rarityScorer) Score(sample Sample) (float64, error) {
-	sum := 0.0
-	for _, t := range sample.Tokens {
+func (s *rarityScorer) Score(values []float64, samples []Sample) error {
+	i := 0
+	for ; i+lanes <= len(samples); i += lanes {
+		s.sumLanes((*[lanes]float64)(values[i:]), (*[lanes]Sample)(samples[i:]))
+	}
+	for ; i < len(samples); i++ {
+		values[i] = s.sum(0, samples[i].Tokens)
+	}
+	if s.mean {
+		for i, sample := range samples {
+			values[i] /= float64(max(sample.Len, 1))
+		}
+	}
+	return nil
+}
+
+// lanes samples are summed at a time: a sum is a chain of additions, each of
+// which waits 4 cycles for the one before, and four chains fill that time.
+const lanes = 4
+
+// sumLanes sums each sample in its own chain, in the order of its tokens.
+func (s *rarityScorer) sumLanes(values *[lanes]float64, samples *[lanes]Sample) {
+	n := len(samples[0].Tokens)
+	for _, sample := range samples[1:] {
+		n = min(n, len(sample.Tokens))
+	}
+	a, b, c, d := samples[0].Tokens[:n], samples[1].Tokens[:n], samples[2].Tokens[:n], samples[3].Tokens[:n]
+	table := s.nats
+	var sa, sb, sc, sd float64
+	i := 0
+	for ; i < n; i++ {
+		ta, tb, tc, td := uint(a[i]), uint(b[i]), uint(c[i]), uint(d[i])
+		if max(ta, tb, tc, td) >= uint(len(table)) {
+			break
+		}
+		sa += table[ta]
+		sb += table[tb]
+		sc += table[tc]
+		sd += table[td]
+	}
+	for k, sum := range [lanes]float64{sa, sb, sc, sd} {
+		values[k] = s.sum(sum, samples[k].Tokens[i:])
+	}
+}
+
+// sum adds -ln p of the tokens to what has been summed before them.
+func (s *rarityScorer) sum(sum float64, tokens []int32) float64 {
+	for _, t := range tokens {
 		if uint(t) < uint(len(s.nats)) {
 			sum += s.nats[t]
 		} else if nats, ok := s.beyond[t]; ok {
@@ -79,5 +143,5 @@ func (s *rarityScorer) Score(sample Sample) (float64, error) {
 			sum += s.unseen
 		}
 	}
-	return sum, nil
+	return sum
 }

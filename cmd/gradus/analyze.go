@@ -49,12 +49,9 @@ Metrics:
 			if err := cut.Validate(); err != nil {
 				return fault.Invalidf("%w (--window N or --documents); see '%s --help'", err, cmd.CommandPath())
 			}
-			for _, name := range names {
-				m, err := metric.Builtin().Find(name)
-				if err != nil {
-					return err
-				}
-				o.Metrics = append(o.Metrics, m)
+			var err error
+			if o.Metrics, err = metric.Builtin().Parse(names...); err != nil {
+				return err
 			}
 			c, err := corpus.Open(prefix)
 			if err != nil {
@@ -83,7 +80,7 @@ Metrics:
 	f.StringVar(&out, "out", "", "directory of the index")
 	f.IntVar(&cut.Window, "window", 0, "make every N tokens (and one more) a sample")
 	f.BoolVar(&cut.Documents, "documents", false, "make every document a sample")
-	f.StringSliceVar(&names, "metric", metric.Builtin().Names(), "what to measure (may be repeated)")
+	f.StringSliceVar(&names, "metric", []string{"length", "rarity"}, "what to measure (may be repeated)")
 	f.BoolVar(&o.Force, "force", false, "replace an existing index")
 	f.IntVar(&o.Workers, "workers", 0, "how many cores to use (default: all)")
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
@@ -94,7 +91,7 @@ func describeMetrics() string {
 	var lines strings.Builder
 	w := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
 	for _, m := range metric.Builtin() {
-		fmt.Fprintf(w, "  %s\t%s\n", m.Info().Name, m.Info().Summary)
+		fmt.Fprintf(w, "  %s\t%s\n", m.Name, m.Summary)
 	}
 	w.Flush()
 	return strings.TrimSuffix(lines.String(), "\n")

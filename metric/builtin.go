@@ -1,0 +1,18 @@
+package metric
+
+// Builtin returns the metrics of this package. To offer more, append to it:
+// packages formula, lookup and program under metric have each one more.
+func Builtin() Registry {
+	return Registry{
+		plain(lengthInfo, func(info Info) Metric { return length{info} }),
+		plain(rarityInfo, func(info Info) Metric { return rarity{info: info} }),
+		plain(meanRarityInfo, func(info Info) Metric { return rarity{info: info, mean: true} }),
+	}
+}
+
+// plain is a metric without parameters.
+func plain(info Info, make func(Info) Metric) Definition {
+	return Definition{Name: info.Name, Summary: info.Summary, Make: func(args *Args) (Metric, error) {
+		return make(args.Info(info)), nil
+	}}
+}
