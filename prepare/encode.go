@@ -7,42 +7,69 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/fault"
 )
 
-// block is a part of one file on its way through the pipeline: a text file as a
-// whole, whole pieces of one that is split, or whole lines of a JSONL file.
+// block is documents on their way through the pipeline: some texts, pieces of
+// one, or values of a Parquet column, whose ends are known; or whole lines of a
+// JSONL file. It is used again when it has been written.
 type block struct {
-	name        string
-	line        int // number of the first line; 0: not JSONL
 	data        []byte
-	cuts        []int // where the pieces of a split text end
-	read, total int64 // for Progress
+	ends        []end  // of the documents in data
+	name        string // of the JSONL file
+	line        int    // number of its first line here; 0: not JSONL
+	nulls       int64  // values that are not there
+	read, total int64  // for Progress
 
-	done chan struct{} // closed when encode has set what follows
-	// Document i is tokens[ends[i-1]:ends[i]].
-	tokens    []int32
-	ends      []int
-	textBytes int64
-	empty     int64
-	badLines  int64
-	err       error
+	done chan struct{} // gets a value when encode has set what follows
+	rows *corpus.Rows
+	sums sums
+	err  error
+
+	// Scratch of encode.
+	tokens []int32
+	text   []byte
 }
 
-// encode tokenizes the documents of the block and lets go of its text.
+// end is where a document ends, and the file it came from.
+type end struct {
+	at   int
+	name string
+}
+
+// sums counts what a block gave.
+type sums struct {
+	textBytes, empty, badLines int64
+}
+
+func newBlock(dtype corpus.DType) *block {
+	return &block{done: make(chan struct{}, 1), rows: corpus.NewRows(dtype)}
+}
+
+// reset makes a block empty and keeps its memory.
+func (b *block) reset() {
+	b.rows.Reset()
+	*b = block{data: b.data[:0], ends: b.ends[:0], done: b.done, rows: b.rows, tokens: b.tokens[:0], text: b.text[:0]}
+}
+
+// encode tokenizes the documents of the block.
 func (b *block) encode(o Options) {
-	if b.line == 0 {
-		if b.cuts == nil {
-			b.cuts = []int{len(b.data)}
-		}
-		from := 0
-		for _, to := range b.cuts {
-			b.add(o, b.data[from:to])
-			from = to
-		}
-		b.data = nil
+	if b.line > 0 {
+		b.encodeLines(o)
 		return
 	}
+	from := 0
+	for _, e := range b.ends {
+		if b.err = b.add(o, b.data[from:e.at]); b.err != nil {
+			b.err = fmt.Errorf("%s: %w", e.name, b.err)
+			return
+		}
+		from = e.at
+	}
+}
+
+func (b *block) encodeLines(o Options) {
 	data := b.data
 	for line := b.line; len(data) > 0; line++ {
 		var one []byte
@@ -52,32 +79,35 @@ func (b *block) encode(o Options) {
 		}
 		if int64(len(one)) > o.LongestDocument {
 			b.err = lineTooLong(b.name, line, o.LongestDocument)
-			break
+			return
 		}
 		if one = bytes.TrimSpace(one); len(one) == 0 {
 			continue
 		}
 		text, err := textOf(one, o.Field)
-		if err == nil {
-			b.add(o, []byte(text))
-		} else if o.SkipBadLines {
-			b.badLines++
-		} else {
+		switch {
+		case err != nil && o.SkipBadLines:
+			b.sums.badLines++
+			continue
+		case err != nil:
 			b.err = fault.Invalidf("%s:%d: %w; mend it, or have such lines skipped (--skip-bad-lines)", b.name, line, err)
-			break
+			return
+		}
+		if b.err = b.add(o, []byte(text)); b.err != nil {
+			b.err = fmt.Errorf("%s:%d: %w", b.name, line, b.err)
+			return
 		}
 	}
-	b.data = nil
 }
 
-func (b *block) add(o Options, text []byte) {
+func (b *block) add(o Options, text []byte) error {
 	if len(text) == 0 {
-		b.empty++
-		return
+		b.sums.empty++
+		return nil
 	}
-	b.textBytes += int64(len(text))
-	b.tokens = append(o.Tokenizer.Encode(b.tokens, text), int32(o.Tokenizer.EndOfDocument()))
-	b.ends = append(b.ends, len(b.tokens))
+	b.sums.textBytes += int64(len(text))
+	b.tokens = append(o.Tokenizer.Encode(b.tokens[:0], text), int32(o.Tokenizer.EndOfDocument()))
+	return b.rows.Append(b.tokens)
 }
 
 // textOf returns a field of the JSON object that a line is.

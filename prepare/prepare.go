@@ -22,6 +22,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/fault"
@@ -76,7 +77,7 @@ type Options struct {
 	// Workers encode; as many as there are cores if 0.
 	Workers int
 	// LongestDocument bounds a text file or a line, uncompressed, in bytes; 1
-	// GiB if 0. A document takes up to 6 times its size in memory.
+	// GiB if 0. A document takes up to 8 times its size in memory.
 	LongestDocument int64
 	// Progress is called now and then, never twice at once.
 	Progress func(Progress)
@@ -109,12 +110,16 @@ type Skipped struct {
 	Binary  int64 `json:"binary"`    // files with a zero byte in their first 8 KiB
 	Special int64 `json:"special"`   // links and devices in directories
 	Empty   int64 `json:"empty"`     // documents without text
+	Nulls   int64 `json:"nulls"`     // values of a Parquet column that are not there
 	Lines   int64 `json:"bad_lines"` // only with SkipBadLines
 }
 
 const (
 	defaultField   = "text"
 	defaultLongest = 1 << 30
+	// longestKept is the memory for text of a block that is used again: that of
+	// a block with one long document goes back to the system.
+	longestKept = 8 * blockBytes
 )
 
 // Run prepares the corpus with the prefix out; directories on the way to it are
@@ -223,7 +228,8 @@ func makeDirs(dir string) (undo func(), err error) {
 
 // run is the pipeline. Every block goes into two channels: work, from which
 // any worker takes it, and order, from which the writer takes it in turn and
-// waits until its worker is done with it.
+// waits until its worker is done with it. Then it goes back to the reader: fresh
+// memory for each would cost more than the work on it, where tokens are bytes.
 func run(ctx context.Context, out string, o Options, found files) (Result, error) {
 	w, err := corpus.Create(out, corpus.Fit(o.Tokenizer.Vocabulary()))
 	if err != nil {
@@ -236,7 +242,8 @@ func run(ctx context.Context, out string, o Options, found files) (Result, error
 	g, ctx := errgroup.WithContext(ctx)
 	work := make(chan *block)
 	order := make(chan *block, 2*o.Workers)
-	r := &reader{o: o, total: found.total, emit: func(b *block) error {
+	used := &sync.Pool{New: func() any { return newBlock(w.DType()) }}
+	r := &reader{o: o, total: found.total, used: used, emit: func(b *block) error {
 		for _, c := range []chan *block{order, work} {
 			select {
 			case c <- b:
@@ -255,19 +262,20 @@ func run(ctx context.Context, out string, o Options, found files) (Result, error
 		g.Go(func() error {
 			for b := range work {
 				b.encode(o)
-				close(b.done)
+				b.done <- struct{}{}
 			}
 			return nil
 		})
 	}
-	g.Go(func() error { return write(ctx, w, order, o.Progress, &result) })
+	g.Go(func() error { return write(ctx, w, order, used, o.Progress, &result) })
 	if err := g.Wait(); err != nil {
 		return Result{}, err
 	}
 	result.Files, result.Skipped.Binary = r.files, r.binary
 	if result.Documents == 0 {
-		return Result{}, fault.Invalidf("no document in %d inputs (%d binary files, %d empty documents, %d bad lines and %d links or devices were skipped)",
-			len(o.Inputs), r.binary, result.Skipped.Empty, result.Skipped.Lines, found.special)
+		s := result.Skipped
+		return Result{}, fault.Invalidf("no document in %d inputs (%d binary files, %d empty documents, %d nulls, %d bad lines and %d links or devices were skipped)",
+			len(o.Inputs), s.Binary, s.Empty, s.Nulls, s.Lines, s.Special)
 	}
 	tok := o.Tokenizer
 	if err := w.Commit(corpus.Meta{Tokenizer: tok.Name(), Vocabulary: tok.Vocabulary(), EndOfDocument: tok.EndOfDocument()}); err != nil {
@@ -277,7 +285,7 @@ func run(ctx context.Context, out string, o Options, found files) (Result, error
 }
 
 // write appends the documents of each block in turn.
-func write(ctx context.Context, w *corpus.Writer, order <-chan *block, progress func(Progress), result *Result) error {
+func write(ctx context.Context, w *corpus.Writer, order <-chan *block, used *sync.Pool, progress func(Progress), result *Result) error {
 	for b := range order {
 		select {
 		case <-b.done:
@@ -287,18 +295,18 @@ func write(ctx context.Context, w *corpus.Writer, order <-chan *block, progress 
 		if b.err != nil {
 			return b.err
 		}
-		start := 0
-		for _, end := range b.ends {
-			if err := w.Append(b.tokens[start:end]); err != nil {
-				return err
-			}
-			start = end
+		if err := w.AppendRows(b.rows); err != nil {
+			return err
 		}
 		result.Documents, result.Tokens = w.Documents(), w.Tokens()
-		result.Bytes += b.textBytes
-		result.Skipped.Empty += b.empty
-		result.Skipped.Lines += b.badLines
+		result.Bytes += b.sums.textBytes
+		result.Skipped.Empty += b.sums.empty
+		result.Skipped.Lines += b.sums.badLines
+		result.Skipped.Nulls += b.nulls
 		progress(Progress{Bytes: b.read, Total: b.total, Documents: result.Documents, Tokens: result.Tokens})
+		if cap(b.data) <= longestKept {
+			used.Put(b)
+		}
 	}
 	return ctx.Err()
 }

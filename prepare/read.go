@@ -9,7 +9,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/klauspost/compress/gzip"
@@ -20,6 +22,9 @@ const (
 	// blockBytes is what of a JSONL file is encoded as one piece: a hundredth
 	// of a second of r50k, so that all cores end at about the same time.
 	blockBytes = 1 << 20
+	// textsPerBlock bounds the small texts in a block, and what is waited for
+	// when they come from a slow disk.
+	textsPerBlock = 256
 	// sniffBytes is how much of a file is looked at for a zero byte.
 	sniffBytes = 8 << 10
 	// zstdWindow is how far back a zstd stream may refer: what the zstd
@@ -30,8 +35,12 @@ const (
 // reader turns files into blocks.
 type reader struct {
 	o     Options
-	total int64 // of all files, for Progress
+	total int64      // of all files, for Progress
+	used  *sync.Pool // of *block
 	emit  func(*block) error
+
+	text       *block        // that gathers small texts; nil: none
+	raw, plain *bufio.Reader // of the file under way: as it is, and decompressed
 
 	read   int64 // bytes of all files so far
 	files  int64
@@ -44,7 +53,7 @@ func (r *reader) readAll(ctx context.Context, names []string) error {
 			return err
 		}
 	}
-	return nil
+	return r.sendText()
 }
 
 // readInput opens one file, or standard input.
@@ -110,10 +119,15 @@ func (s *source) Read(p []byte) (int, error) {
 // binary, and emits its blocks.
 func (r *reader) readFile(ctx context.Context, name string, file io.Reader) error {
 	src := &source{ctx: ctx, r: file, read: &r.read}
-	plain, done, err := decompress(bufio.NewReaderSize(src, 64<<10))
+	r.raw = rewind(r.raw, src)
+	plain, done, err := decompress(r.raw)
 	if err == nil {
 		defer done()
-		err = r.readPlain(name, bufio.NewReaderSize(plain, 64<<10))
+		if plain != io.Reader(r.raw) {
+			r.plain = rewind(r.plain, plain)
+			plain = r.plain
+		}
+		err = r.readPlain(name, plain.(*bufio.Reader))
 	}
 	var c *contentError
 	switch {
@@ -123,6 +137,16 @@ func (r *reader) readFile(ctx context.Context, name string, file io.Reader) erro
 		return fault.Corruptf("%s: %w; it is damaged, or cut off", name, c.err)
 	}
 	return err
+}
+
+// rewind returns a buffered reader of src, b if there is one: for small files
+// the making of a buffer is most of the work.
+func rewind(b *bufio.Reader, src io.Reader) *bufio.Reader {
+	if b == nil {
+		return bufio.NewReaderSize(src, 64<<10)
+	}
+	b.Reset(src)
+	return b
 }
 
 // contentError is what a decompressor has to say.
@@ -189,42 +213,60 @@ func namesLines(name string) bool {
 	return ext == ".jsonl" || ext == ".ndjson"
 }
 
+// readText adds a text to the block that gathers them.
 func (r *reader) readText(name string, src io.Reader) error {
 	if r.o.Split > 0 {
 		return r.readPieces(name, src)
 	}
-	text, err := io.ReadAll(io.LimitReader(src, r.o.LongestDocument+1))
-	if err != nil {
-		return err
+	if r.text == nil {
+		r.text = r.newBlock(blockBytes)
 	}
-	if int64(len(text)) > r.o.LongestDocument {
-		return fault.Invalidf("%s: has more than %d bytes, the limit of one document; split it into several files, or make it JSONL", name, r.o.LongestDocument)
-	}
-	return r.send(&block{name: name, data: text})
-}
-
-// readPieces emits a text in blocks of whole pieces.
-func (r *reader) readPieces(name string, src io.Reader) error {
-	var rest []byte
+	b := r.text
+	start := int64(len(b.data))
 	for eof := false; !eof; {
-		data := make([]byte, len(rest)+max(blockBytes, int(longestPiece*r.o.Split)))
-		n := copy(data, rest)
-		m, err := fill(src, data[n:])
+		b.data = slices.Grow(b.data, bytes.MinRead)
+		n, err := src.Read(b.data[len(b.data):cap(b.data)])
+		b.data = b.data[:len(b.data)+n]
 		if err != nil && err != io.EOF {
 			return err
 		}
 		eof = err == io.EOF
-		data = data[:n+m]
-		cut, cuts := 0, []int(nil)
-		for n := piece(data, r.o.Split, eof); n > 0; n = piece(data[cut:], r.o.Split, eof) {
-			cut += n
-			cuts = append(cuts, cut)
+		if int64(len(b.data))-start > r.o.LongestDocument {
+			return fault.Invalidf("%s: has more than %d bytes, the limit of one document; split it into several files, or make it JSONL", name, r.o.LongestDocument)
 		}
-		rest = data[cut:]
-		if cut > 0 {
-			if err := r.send(&block{name: name, data: data[:cut], cuts: cuts}); err != nil {
-				return err
-			}
+	}
+	b.ends = append(b.ends, end{len(b.data), name})
+	if len(b.data) < blockBytes/2 && len(b.ends) < textsPerBlock {
+		return nil
+	}
+	return r.sendText()
+}
+
+// sendText emits the block that gathers texts.
+func (r *reader) sendText() error {
+	b := r.text
+	if r.text = nil; b == nil {
+		return nil
+	}
+	return r.send(b)
+}
+
+// readPieces emits a text in blocks of whole pieces.
+func (r *reader) readPieces(name string, src io.Reader) error {
+	size := max(blockBytes, int(longestPiece*r.o.Split))
+	b := r.newBlock(size)
+	for eof := false; !eof; {
+		var err error
+		if eof, err = b.fill(src, len(b.data)+size); err != nil {
+			return err
+		}
+		cut := 0
+		for n := piece(b.data, r.o.Split, eof); n > 0; n = piece(b.data[cut:], r.o.Split, eof) {
+			cut += n
+			b.ends = append(b.ends, end{cut, name})
+		}
+		if b, err = r.sendUpTo(b, cut, size); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -233,49 +275,73 @@ func (r *reader) readPieces(name string, src io.Reader) error {
 // readLines cuts a file after the last line end of each blockBytes, or further
 // on if a line is longer.
 func (r *reader) readLines(name string, src io.Reader) error {
-	var rest []byte
+	if err := r.sendText(); err != nil {
+		return err
+	}
+	b := r.newBlock(blockBytes)
 	for line, eof := 1, false; !eof; {
-		data := make([]byte, max(blockBytes, 2*len(rest)))
-		n := copy(data, rest)
-		m, err := fill(src, data[n:])
-		if err != nil && err != io.EOF {
+		var err error
+		if eof, err = b.fill(src, max(blockBytes, 2*len(b.data))); err != nil {
 			return err
 		}
-		eof = err == io.EOF
-		data = data[:n+m]
-		cut := len(data)
+		cut := len(b.data)
 		if !eof {
-			cut = bytes.LastIndexByte(data, '\n') + 1
+			cut = bytes.LastIndexByte(b.data, '\n') + 1
 		}
-		if rest = data[cut:]; int64(len(rest)) > r.o.LongestDocument {
-			return lineTooLong(name, line+bytes.Count(data[:cut], []byte("\n")), r.o.LongestDocument)
+		lines := bytes.Count(b.data[:cut], []byte("\n"))
+		if int64(len(b.data)-cut) > r.o.LongestDocument {
+			return lineTooLong(name, line+lines, r.o.LongestDocument)
 		}
-		if cut > 0 {
-			if err := r.send(&block{name: name, line: line, data: data[:cut]}); err != nil {
-				return err
-			}
-			line += bytes.Count(data[:cut], []byte("\n"))
+		b.name, b.line = name, line
+		line += lines
+		if b, err = r.sendUpTo(b, cut, blockBytes); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// sendUpTo emits a block without what is past cut, and returns the next block,
+// which begins with that; the same block if there is nothing to emit.
+func (r *reader) sendUpTo(b *block, cut, size int) (*block, error) {
+	if cut == 0 {
+		return b, nil
+	}
+	next := r.newBlock(size + len(b.data) - cut)
+	next.data = append(next.data, b.data[cut:]...)
+	b.data = b.data[:cut]
+	return next, r.send(b)
 }
 
 func lineTooLong(name string, line int, limit int64) error {
 	return fault.Invalidf("%s:%d: the line has more than %d bytes, the limit of one document; split it", name, line, limit)
 }
 
-// fill reads until p is full. Unlike io.ReadFull it leaves errors as they are:
-// a decompressor's io.ErrUnexpectedEOF must not look like the end.
-func fill(src io.Reader, p []byte) (n int, err error) {
-	for n < len(p) && err == nil {
+// fill reads until the block has n bytes and reports whether the source ended.
+// Unlike io.ReadFull it leaves errors as they are: a decompressor's
+// io.ErrUnexpectedEOF must not look like the end.
+func (b *block) fill(src io.Reader, n int) (eof bool, err error) {
+	b.data = slices.Grow(b.data, n-len(b.data))
+	for len(b.data) < n && err == nil {
 		var m int
-		m, err = src.Read(p[n:])
-		n += m
+		m, err = src.Read(b.data[len(b.data):n])
+		b.data = b.data[:len(b.data)+m]
 	}
-	return n, err
+	if err == io.EOF {
+		return true, nil
+	}
+	return false, err
+}
+
+// newBlock returns an empty block with room for n bytes.
+func (r *reader) newBlock(n int) *block {
+	b := r.used.Get().(*block)
+	b.reset()
+	b.data = slices.Grow(b.data, n)
+	return b
 }
 
 func (r *reader) send(b *block) error {
-	b.read, b.total, b.done = r.read, r.total, make(chan struct{})
+	b.read, b.total = r.read, r.total
 	return r.emit(b)
 }

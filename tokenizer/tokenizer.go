@@ -70,7 +70,7 @@ func (byteTokens) Vocabulary() int    { return 257 }
 func (byteTokens) EndOfDocument() int { return 256 }
 
 func (byteTokens) Encode(dst []int32, text []byte) []int32 {
-	dst = slices.Grow(dst, len(text))
+	dst = slices.Grow(dst, len(text)+1) // a caller may add the end of document
 	for _, b := range text {
 		dst = append(dst, int32(b))
 	}
