@@ -70,9 +70,15 @@ func (byteTokens) Vocabulary() int    { return 257 }
 func (byteTokens) EndOfDocument() int { return 256 }
 
 func (byteTokens) Encode(dst []int32, text []byte) []int32 {
-	dst = slices.Grow(dst, len(text)+1) // a caller may add the end of document
-	for _, b := range text {
-		dst = append(dst, int32(b))
+	start := len(dst)
+	dst = slices.Grow(dst, len(text)+1)[:start+len(text)] // 1: callers add the end of document
+	tokens := dst[start:]
+	for len(text) >= 4 && len(tokens) >= 4 {
+		tokens[0], tokens[1], tokens[2], tokens[3] = int32(text[0]), int32(text[1]), int32(text[2]), int32(text[3])
+		text, tokens = text[4:], tokens[4:]
+	}
+	for i, b := range text {
+		tokens[i] = int32(b)
 	}
 	return dst
 }
