@@ -112,6 +112,8 @@ recipe, look at its plan, train, report. 'gradus demo' does it all once.`,
 		newWhere(),
 		newTrain(),
 		newReport(),
+		newExport(),
+		newImport(),
 		newDemo(),
 	)
 	root.SuggestionsMinimumDistance = 2 // letters that differ

@@ -20,10 +20,10 @@ const module = "github.com/gradus-ml/gradus"
 var floors = map[string]int{
 	"internal/fault": 0, "internal/atomicfile": 0, "internal/mmap": 0, "internal/dirlock": 0, "internal/npy": 0, "internal/keyed": 0,
 	"internal/safetensors": 0, "internal/chart": 0, "internal/spell": 0, "pace": 0, "route": 0,
-	"corpus": 1, "tokenizer": 1, "runlog": 1,
+	"internal/atomicdir": 1, "corpus": 1, "tokenizer": 1, "runlog": 1,
 	"metric": 2, "index": 2, "model": 2,
 	"prepare": 3, "analyze": 3, "curriculum": 3, "report": 3,
-	"batch":      4,
+	"batch": 4, "deepspeed": 4,
 	"train":      5,
 	"recipe":     6,
 	"cmd/gradus": 7,

@@ -1,0 +1,239 @@
+package deepspeed
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/gradus-ml/gradus/index"
+	"github.com/gradus-ml/gradus/internal/atomicdir"
+	"github.com/gradus-ml/gradus/internal/atomicfile"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/metric"
+)
+
+// ExportOptions of Export. The zero of a field is its default.
+type ExportOptions struct {
+	// Metrics to export; default: all of the index.
+	Metrics []string
+	// Scale multiplies real values before their fraction is dropped; default:
+	// 1. Whole values are never scaled.
+	Scale float64
+	// OldCodes writes the type codes of DeepSpeed before 0.13.3.
+	OldCodes bool
+	// Force replaces an export that is at the directory already.
+	Force bool
+}
+
+// Exported is what Export has written.
+type Exported struct {
+	Samples int64            `json:"samples"`
+	Metrics []ExportedMetric `json:"metrics"`
+	// TokenCounts is the length of total_vocab_freq's row: the vocabulary. 0 if
+	// the index does not keep the counts of tokens.
+	TokenCounts int64 `json:"token_counts,omitempty"`
+}
+
+// ExportedMetric is one metric as DeepSpeed will read it.
+type ExportedMetric struct {
+	Name     string  `json:"name"`
+	Unit     string  `json:"unit"`
+	Min      int64   `json:"min"`
+	Max      int64   `json:"max"`
+	Distinct int64   `json:"distinct"` // different values
+	Real     bool    `json:"real"`     // the fractions were dropped
+	Scale    float64 `json:"scale"`    // what values were multiplied by
+	Negated  bool    `json:"negated"`  // since larger values are easier samples
+}
+
+// Export writes the metrics of an index into the directory dir, one directory
+// each, and the token counts if the index keeps them. It is put in place when
+// it is whole; an existing export is only replaced with Force.
+//
+// Values that do not fit 64 bits, and rows beyond the 2^31-1 samples that the
+// format allows (all samples of one value, or of a hundredth of all distinct
+// values), are errors of kind fault.Invalid. The memory taken does not depend
+// on the number of samples.
+func Export(ctx context.Context, x *index.Index, dir string, o ExportOptions) (Exported, error) {
+	if o.Scale == 0 {
+		o.Scale = 1
+	}
+	if !(o.Scale > 0) || math.IsInf(o.Scale, 0) {
+		return Exported{}, fault.Invalidf("export: a scale of %v; it must be a positive number", o.Scale)
+	}
+	if len(o.Metrics) == 0 {
+		o.Metrics = x.Metrics()
+	}
+	var columns []*index.Column
+	for i, name := range o.Metrics {
+		c, err := x.Column(name)
+		if err != nil {
+			return Exported{}, err
+		}
+		if !slices.Contains(o.Metrics[:i], name) {
+			columns = append(columns, c)
+		}
+	}
+	out, err := atomicdir.Create(dir, o.Force, ours)
+	if err != nil {
+		return Exported{}, err
+	}
+	defer out.Abort()
+	e := exporter{ctx: ctx, index: x, dir: out.Path(), old: o.OldCodes}
+	done := Exported{Samples: x.Manifest().Samples}
+	for _, c := range columns {
+		m, err := e.metric(c, o.Scale)
+		if err != nil {
+			return Exported{}, err
+		}
+		done.Metrics = append(done.Metrics, m)
+	}
+	if done.TokenCounts, err = e.frequencies(); err != nil {
+		return Exported{}, err
+	}
+	if err := e.stamp(done); err != nil {
+		return Exported{}, err
+	}
+	return done, out.Commit()
+}
+
+// exporter writes into one directory.
+type exporter struct {
+	ctx   context.Context
+	index *index.Index
+	dir   string
+	old   bool
+	buf   []int64
+	seen  []uint64 // see ascending
+}
+
+// metric writes the four datasets of one metric.
+func (e *exporter) metric(c *index.Column, scale float64) (ExportedMetric, error) {
+	info := c.Metric()
+	m := ExportedMetric{Name: info.Name, Unit: info.Unit, Real: info.DType == "<f8", Scale: 1, Negated: falling(c)}
+	if m.Real {
+		m.Scale = scale
+	}
+	k := cut{scale: m.Scale, negate: m.Negated}
+	easiest, hardest := c.Value(c.At(0)), c.Value(c.At(c.Len()-1))
+	for _, v := range []float64{easiest, hardest} {
+		if err := k.within(v); err != nil {
+			return m, fault.Invalidf("metric %s: %w; choose a smaller scale", m.Name, err)
+		}
+	}
+	m.Min, m.Max = k.of(easiest), k.of(hardest)
+	if err := os.Mkdir(filepath.Join(e.dir, m.Name), 0o777); err != nil {
+		return m, err
+	}
+	if err := e.values(c, k); err != nil {
+		return m, err
+	}
+	var err error
+	if m.Distinct, err = e.order(c, k, m); err != nil {
+		return m, err
+	}
+	return m, e.merged(m.Name)
+}
+
+// falling reports whether the order goes from large to small.
+func falling(c *index.Column) bool {
+	return c.Value(c.At(0)) > c.Value(c.At(c.Len()-1))
+}
+
+// values writes sample_to_metric.
+func (e *exporter) values(c *index.Column, k cut) error {
+	w, err := e.create(c.Metric().Name, sampleToMetric, math.MinInt64, math.MaxInt64)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	values := make([]float64, piece)
+	for start := int64(0); start < c.Len(); start += piece {
+		if err := e.ctx.Err(); err != nil {
+			return err
+		}
+		values = values[:min(piece, c.Len()-start)]
+		c.Values(values, start)
+		e.buf = e.buf[:0]
+		for _, v := range values {
+			e.buf = append(e.buf, k.of(v))
+		}
+		if err := w.Singles(e.buf); err != nil {
+			return err
+		}
+	}
+	return w.Commit()
+}
+
+// create starts a dataset of values from low to high.
+func (e *exporter) create(metric, kind string, low, high int64) (*Writer, error) {
+	return Create(prefix(e.dir, metric)+kind, Fit(low, high), e.old)
+}
+
+// piece is how many values or ids are held at once where a pass needs no more.
+const piece = 8 << 10
+
+// frequencies writes the token counts, if the index keeps them, as a row with
+// the count of each token of the vocabulary.
+func (e *exporter) frequencies() (int64, error) {
+	counts, err := e.tokenCounts()
+	if counts == nil || err != nil {
+		return 0, err
+	}
+	length, high := int64(e.index.Manifest().Corpus.Vocabulary), int64(0)
+	for token, n := range counts.All() {
+		length, high = max(length, int64(token)+1), max(high, n)
+	}
+	if err := os.Mkdir(filepath.Join(e.dir, frequencies), 0o777); err != nil {
+		return 0, err
+	}
+	w, err := e.create(frequencies, metricValue, 0, high)
+	if err != nil {
+		return 0, err
+	}
+	defer w.Abort()
+	next := int64(0)
+	zeros := func(upTo int64) error {
+		gap := make([]int64, min(piece, upTo-next))
+		for ; err == nil && next < upTo; next += int64(len(gap)) {
+			gap = gap[:min(piece, upTo-next)]
+			err = w.Append(gap)
+		}
+		return err
+	}
+	for token, n := range counts.All() {
+		if zeros(int64(token)) == nil {
+			err = w.Append([]int64{n})
+		}
+		if err != nil {
+			return 0, err
+		}
+		next++
+	}
+	if err := zeros(length); err != nil {
+		return 0, err
+	}
+	if err := w.EndRow(); err != nil {
+		return 0, err
+	}
+	return length, w.Commit()
+}
+
+// tokenCounts returns what the index keeps under the name of the statistic, or
+// nil.
+func (e *exporter) tokenCounts() (*metric.TokenCounts, error) {
+	return nil, nil
+}
+
+func (e *exporter) stamp(done Exported) error {
+	m := e.index.Manifest()
+	return atomicfile.Write(filepath.Join(e.dir, stampName), func(w io.Writer) error {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(stamp{Version: stampVersion, Corpus: m.Corpus.Fingerprint, Cut: m.Cut, Exported: done})
+	})
+}
