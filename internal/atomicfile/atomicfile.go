@@ -26,12 +26,20 @@ import (
 // larger buffer gains nothing measurable on a local disk.
 const bufferSize = 64 << 10
 
+// syncEvery is how much is written before what there is gets synced while more
+// is made. Systems hold gigabytes back until they are told; without this a
+// large file takes the time to make it and then the time of the disk.
+const syncEvery = 64 << 20
+
 // File is a file being written. It is not safe for concurrent use.
 type File struct {
-	path string // the target
-	file *os.File
-	buf  *bufio.Writer
-	done bool
+	path    string // the target
+	file    *os.File
+	buf     *bufio.Writer
+	written int        // since the last sync began
+	syncing chan error // gets what the sync under way came to; nil: none
+	failed  error      // what a sync came to: it may tell that only once
+	done    bool
 }
 
 // Create starts a file that Commit will put at path. A symbolic link at path is
@@ -94,7 +102,29 @@ func createBeside(path string) (*os.File, error) {
 func (f *File) Path() string { return f.path }
 
 // Write appends p. After an error every later Write and Commit fails too.
-func (f *File) Write(p []byte) (int, error) { return f.buf.Write(p) }
+func (f *File) Write(p []byte) (int, error) {
+	n, err := f.buf.Write(p)
+	if f.written += n; f.written >= syncEvery && err == nil {
+		f.written = 0
+		if err = f.settle(); err == nil {
+			f.syncing = make(chan error, 1)
+			go func() { f.syncing <- f.file.Sync() }()
+		}
+	}
+	return n, err
+}
+
+// settle waits for the sync under way, which keeps the memory that waits for
+// the disk at twice syncEvery.
+func (f *File) settle() error {
+	if f.syncing != nil {
+		if err := <-f.syncing; f.failed == nil {
+			f.failed = err
+		}
+		f.syncing = nil
+	}
+	return f.failed
+}
 
 // ReadAt reads what was written so far.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
@@ -119,6 +149,9 @@ func (f *File) Sync() error {
 		return fs.ErrClosed
 	}
 	if err := f.buf.Flush(); err != nil {
+		return err
+	}
+	if err := f.settle(); err != nil {
 		return err
 	}
 	return f.file.Sync()
@@ -156,6 +189,7 @@ func (f *File) Abort() {
 		return
 	}
 	f.done = true
+	f.settle()
 	f.file.Close()
 	os.Remove(f.file.Name())
 }

@@ -1,6 +1,7 @@
 package atomicfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -167,5 +168,48 @@ func TestSpecialTargets(t *testing.T) {
 	}
 	if _, err := Create(filepath.Join(dir, "missing", "a")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing directory: %v", err)
+	}
+}
+
+// A sync under way while more is written changes nothing, and what it came to
+// is not lost.
+func TestSyncWhileWriting(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	f, err := Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Abort()
+	var want []byte
+	for i := range 5 {
+		f.written = syncEvery - 1 // as if so much had been written
+		part := bytes.Repeat([]byte{byte(i)}, 100<<10)
+		if _, err := f.Write(part); err != nil {
+			t.Fatal(err)
+		}
+		if f.syncing == nil {
+			t.Fatal("no sync began")
+		}
+		want = append(want, part...)
+	}
+	if err := f.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes (%v), want %d", len(got), err, len(want))
+	}
+
+	broken := errors.New("broken disk")
+	if f, err = Create(path); err != nil {
+		t.Fatal(err)
+	}
+	defer f.Abort()
+	f.syncing = make(chan error, 1)
+	f.syncing <- broken
+	if err := f.Commit(); !errors.Is(err, broken) {
+		t.Errorf("after a failed sync Commit says %v", err)
+	}
+	if got, _ := os.ReadFile(path); !bytes.Equal(got, want) {
+		t.Error("the target is not what it was")
 	}
 }
