@@ -3,10 +3,12 @@
 export GOEXPERIMENT := simd
 GO ?= go
 FUZZTIME ?= 60s
+# DeepSpeed is measured where this Python can import it.
+PYTHON ?= python3
 # Tiny Shakespeare, 1,115,394 bytes; not part of the repository.
 SHAKESPEARE ?= ../shared/data/tinyshakespeare.txt
 
-.PHONY: build test race fuzz bench lint golden check-nanogpt demo
+.PHONY: build test race fuzz bench bench-analyze lint golden check-nanogpt demo
 
 build: ## the program, as ./gradus
 	$(GO) build -o gradus ./cmd/gradus
@@ -29,6 +31,10 @@ fuzz: ## every reader, FUZZTIME each
 
 bench: ## speed of the parts; compare runs with benchstat
 	$(GO) test -run '^$$' -bench . -benchmem ./curriculum ./internal/keyed ./analyze ./train
+
+bench-analyze: build ## analyze against a bare loop and, if PYTHON has it, DeepSpeed: evidence/analyze
+	$(GO) build -o bin/bench-analyze ./bench/analyze
+	bin/bench-analyze -python "$(PYTHON)" $(BENCHFLAGS)
 
 lint: ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
