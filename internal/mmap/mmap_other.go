@@ -7,6 +7,8 @@ import (
 	"os"
 )
 
+const mapped = false
+
 func load(f *os.File, size int) ([]byte, error) {
 	data := make([]byte, size)
 	_, err := io.ReadFull(f, data)

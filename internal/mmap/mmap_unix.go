@@ -7,6 +7,8 @@ import (
 	"syscall"
 )
 
+const mapped = true
+
 func load(f *os.File, size int) ([]byte, error) {
 	return syscall.Mmap(int(f.Fd()), 0, size, syscall.PROT_READ, syscall.MAP_SHARED)
 }

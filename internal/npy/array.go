@@ -9,10 +9,6 @@ import (
 	"github.com/gradus-ml/gradus/internal/fault"
 )
 
-// maxHeader bounds the header of a one-dimensional array of plain numbers:
-// ours takes 54 bytes before padding.
-const maxHeader = 1 << 16
-
 // Array is a one-dimensional array in the bytes of a .npy file. It is only
 // valid as long as those bytes are.
 type Array struct {
@@ -26,45 +22,15 @@ type Array struct {
 // the file's name for errors. A damaged file is fault.Corrupt; an array of
 // another shape or type than this package reads is fault.Invalid.
 func Parse(name string, data []byte) (Array, error) {
-	if len(data) < 10 || string(data[:6]) != magic {
-		return Array{}, fault.Corruptf("%s: offset 0: not a .npy file", name)
-	}
-	var size, start int
-	switch version := data[6]; {
-	case version == 1:
-		size, start = int(binary.LittleEndian.Uint16(data[8:])), 10
-	case version > 3 || version == 0:
-		return Array{}, fault.Corruptf("%s: offset 6: .npy version %d; 1 to 3 are known", name, version)
-	case len(data) < 12:
-		return Array{}, fault.Corruptf("%s: offset 8: the file ends within its header", name)
-	default:
-		length := binary.LittleEndian.Uint32(data[8:])
-		if length > maxHeader {
-			return Array{}, fault.Corruptf("%s: offset 8: a header of %d bytes; at most %d make sense", name, length, maxHeader)
-		}
-		size, start = int(length), 12
-	}
-	if size > len(data)-start {
-		return Array{}, fault.Corruptf("%s: offset 8: a header of %d bytes, but the file has only %d more", name, size, len(data)-start)
-	}
-	h, err := parseHeader(string(data[start : start+size]))
+	l, err := ParseLayout(name, data)
 	if err != nil {
-		return Array{}, fault.Corruptf("%s: offset %d: header: %w", name, start, err)
+		return Array{}, err
 	}
-	if len(h.shape) != 1 {
-		return Array{}, fault.Invalidf("%s: an array of %d dimensions; one dimension is needed", name, len(h.shape))
+	if len(l.Shape) != 1 {
+		return Array{}, fault.Invalidf("%s: an array of %d dimensions; one dimension is needed", name, len(l.Shape))
 	}
-	dtype, ok := ParseDType(h.descr)
-	if !ok {
-		return Array{}, fault.Invalidf("%s: elements of type %q; little-endian integers or floats of 8 to 64 bits are needed (in NumPy: a.astype('<f8'))", name, clip(h.descr))
-	}
-	// fortran_order is of no consequence for one dimension.
-	a := Array{dtype, h.shape[0], data[start+size:]}
-	have := int64(len(a.data))
-	if a.n != have/int64(dtype.Size()) || have%int64(dtype.Size()) != 0 {
-		return Array{}, fault.Corruptf("%s: offset %d: %d elements of %d bytes promised, but %d bytes follow", name, start+size, a.n, dtype.Size(), have)
-	}
-	return a, nil
+	// The order is of no consequence for one dimension.
+	return Array{l.DType, l.Shape[0], data[l.Offset:]}, nil
 }
 
 // DType returns the type of the elements.

@@ -2,8 +2,9 @@
 // so that an index is an array to numpy.load as much as to us.
 //
 // Its nouns: an Array is a checked view of the bytes of a file, normally mapped
-// ones; a Writer streams an array whose length is known beforehand; a DType is
-// what one element is.
+// ones; a Layout says how the elements of any array lie in its file; a Writer
+// streams an array whose length is known beforehand; a DType is what one
+// element is.
 //
 // The format, all numbers little-endian:
 //
