@@ -9,12 +9,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"github.com/gradus-ml/gradus/internal/fault"
 )
 
-// The fingerprint is "sha256:" and the hex SHA-256 of this text, each line
-// ended by one newline, every hash in lower-case hex:
+// The fingerprint of a part is "sha256:" and the hex SHA-256 of this text, each
+// line ended by one newline, every hash in lower-case hex:
 //
 //	gradus corpus 1
 //	dtype uint16
@@ -22,10 +20,24 @@ import (
 //	documents 250
 //	lengths HASH      of the row lengths as they stand in PREFIX.idx
 //	index HASH        of the document index, without repeated ends
-//	chunk HASH        of each 16 MiB of PREFIX.bin in order, the last one shorter
+//	chunk HASH        of each 16 MiB of tokens in order, the last one shorter
 //
-// So it depends on the tokens and where documents and rows end, and not on who
-// wrote the files, the table of codes, or how many workers hashed them.
+// A part that is no pair, whose documents all have one length, has one line
+// instead of lengths and index:
+//
+//	each 4000         tokens of every document
+//
+// A corpus of one part has that part's fingerprint. One of several has the
+// SHA-256, written alike, of this text; parts without documents do not count,
+// and if they leave one part, it is that part's.
+//
+//	gradus corpus parts 1
+//	part sha256:HEX   fingerprint of each part in order
+//
+// So it depends on the tokens and where documents, rows and parts end, and not
+// on who wrote the files, their names, the table of codes, or how many workers
+// hashed them. What was added behind a corpus leaves the text before it alone:
+// see Head.
 
 // chunkSize is what is hashed as one piece: large enough that the list of
 // hashes is a 500,000th of the corpus, small enough to keep all cores busy.
@@ -33,34 +45,94 @@ const chunkSize = 16 << 20
 
 type digest = [sha256.Size]byte
 
-// fingerprintOf puts the parts together.
-func fingerprintOf(dtype DType, tokens, documents int64, lengths, index digest, chunks []digest) string {
+// fingerprintOf puts the text of a part together.
+func fingerprintOf(dtype DType, tokens, documents int64, layout string, chunks []digest) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "gradus corpus 1\ndtype %s\ntokens %d\ndocuments %d\nlengths %x\nindex %x\n", dtype, tokens, documents, lengths, index)
+	fmt.Fprintf(&text, "gradus corpus 1\ndtype %s\ntokens %d\ndocuments %d\n%s", dtype, tokens, documents, layout)
 	for _, c := range chunks {
 		fmt.Fprintf(&text, "chunk %x\n", c)
 	}
-	sum := sha256.Sum256([]byte(text.String()))
+	return sumOf(text.String())
+}
+
+func sumOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
 	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// rowLines are the lines of a pair's layout.
+func rowLines(lengths, index digest) string {
+	return fmt.Sprintf("lengths %x\nindex %x\n", lengths, index)
 }
 
 // findFingerprint is Fingerprint before it is remembered.
 func (c *Corpus) findFingerprint() (string, error) {
-	if c.side != nil && c.side.unchanged(c.bin.Info(), c.idx.Info()) {
-		return c.side.Fingerprint, nil
+	known := make([]string, len(c.parts))
+	var unknown []*part
+	for i, p := range c.parts {
+		if p.side != nil && p.side.unchanged(p.bin.Info(), p.idx.Info()) {
+			known[i] = p.side.Fingerprint
+		} else {
+			unknown = append(unknown, p)
+		}
 	}
-	return c.hash(runtime.GOMAXPROCS(0)), nil
+	found, err := hashParts(unknown, runtime.GOMAXPROCS(0))
+	if err != nil {
+		return "", err
+	}
+	text, counted := "gradus corpus parts 1\n", 0
+	last := 0
+	for i, p := range c.parts {
+		if known[i] == "" {
+			known[i], found = found[0], found[1:]
+		}
+		if p.documents > 0 {
+			text += "part " + known[i] + "\n"
+			counted, last = counted+1, i
+		}
+	}
+	if counted == 1 || len(c.parts) == 1 {
+		return known[last], nil
+	}
+	return sumOf(text), nil
 }
 
-// hash computes the fingerprint from the files.
-func (c *Corpus) hash(workers int) string {
-	bin := c.bin.Bytes()
-	chunks := make([]digest, (len(bin)+chunkSize-1)/chunkSize)
-	inParallel(len(chunks), workers, func(i int) error {
-		chunks[i] = sha256.Sum256(bin[i*chunkSize : min((i+1)*chunkSize, len(bin))])
-		return nil
+// hashParts computes the fingerprints of parts from the files, which it reads
+// past the maps.
+func hashParts(parts []*part, workers int) ([]string, error) {
+	type job struct{ part, chunk int } // chunk -1 is the layout
+	var jobs []job
+	layouts, chunks := make([]string, len(parts)), make([][]digest, len(parts))
+	for i, p := range parts {
+		chunks[i] = make([]digest, (p.tokens*p.dtype.Size()+chunkSize-1)/chunkSize)
+		for k := -1; k < len(chunks[i]); k++ {
+			jobs = append(jobs, job{i, k})
+		}
+	}
+	err := inParallel(len(jobs), workers, func(i int) (err error) {
+		j := jobs[i]
+		p := parts[j.part]
+		if j.chunk < 0 {
+			layouts[j.part], err = p.layout.lines()
+			return err
+		}
+		h := sha256.New()
+		start := p.begin + int64(j.chunk)*chunkSize
+		err = p.bin.Scan(start, min(start+chunkSize, p.at(p.tokens)), func(piece []byte) error {
+			h.Write(piece)
+			return nil
+		})
+		chunks[j.part][j.chunk] = digest(h.Sum(nil))
+		return err
 	})
-	return fingerprintOf(c.rows.dtype, c.rows.tokens, c.rows.documents, sha256.Sum256(c.rows.lengths), sha256.Sum256(c.rows.first), chunks)
+	if err != nil {
+		return nil, err
+	}
+	fingerprints := make([]string, len(parts))
+	for i, p := range parts {
+		fingerprints[i] = fingerprintOf(p.dtype, p.tokens, p.documents, layouts[i], chunks[i])
+	}
+	return fingerprints, nil
 }
 
 // inParallel calls do(0) to do(n-1) on some workers and returns the error of
@@ -89,48 +161,6 @@ func inParallel(n, workers int, do func(i int) error) error {
 	for _, err := range errs {
 		if err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// Check proves everything that can be proven about the corpus, beyond what
-// Open does: that every token is one and is within the vocabulary, if that is
-// known, and that the content is what PREFIX.json says. It reads everything, on
-// all cores. A failure is an error of kind fault.Corrupt.
-func (c *Corpus) Check() error {
-	workers := runtime.GOMAXPROCS(0)
-	per := int64(chunkSize) / c.rows.dtype.Size()
-	chunks := (c.rows.tokens + per - 1) / per
-	err := inParallel(int(chunks), workers, func(i int) error {
-		return c.checkTokens(int64(i)*per, min(int64(i+1)*per, c.rows.tokens))
-	})
-	if err != nil || c.side == nil {
-		return err
-	}
-	if got := c.hash(workers); got != c.side.Fingerprint {
-		return fault.Corruptf("%s.json says %s, but the content has the fingerprint %s; it was changed after it was written, prepare it again", c.prefix, c.side.Fingerprint, got)
-	}
-	return nil
-}
-
-// checkTokens looks at the tokens [start, end).
-func (c *Corpus) checkTokens(start, end int64) error {
-	vocabulary := int64(c.Meta().Vocabulary)
-	buf := make([]int32, 16<<10)
-	for ; start < end; start += int64(len(buf)) {
-		buf = buf[:min(int64(len(buf)), end-start)]
-		if err := c.Read(buf, start); err != nil {
-			return err
-		}
-		if vocabulary == 0 {
-			continue
-		}
-		for i, t := range buf {
-			if int64(t) >= vocabulary {
-				at := start + int64(i)
-				return fault.Corruptf("%s.bin: token %d (byte %d, document %d) is %d, outside the vocabulary of %d", c.prefix, at, at*c.rows.dtype.Size(), c.DocumentAt(at), t, vocabulary)
-			}
 		}
 	}
 	return nil

@@ -52,8 +52,8 @@ func TestFingerprintWorkers(t *testing.T) {
 	writeCorpus(t, prefix, Uint8, Meta{EndOfDocument: -1}, document, document[:chunkSize/2-3], document[:9])
 	c := mustOpen(t, prefix)
 	for _, workers := range []int{1, 2, 7} {
-		if got := c.hash(workers); got != c.side.Fingerprint {
-			t.Errorf("%d workers: %s, the writer has %s", workers, got, c.side.Fingerprint)
+		if got, err := hashParts(c.parts, workers); err != nil || got[0] != c.parts[0].side.Fingerprint {
+			t.Errorf("%d workers: %s, %v, the writer has %s", workers, got, err, c.parts[0].side.Fingerprint)
 		}
 	}
 }

@@ -26,12 +26,50 @@ type Meta struct {
 
 func (m Meta) validate() error {
 	switch {
-	case m.Vocabulary < 0 || m.Vocabulary > math.MaxInt32+1:
+	case m.Vocabulary < 0 || int64(m.Vocabulary) > math.MaxInt32+1:
 		return fmt.Errorf("a vocabulary of %d; it must be 0 (unknown) to 2^31", m.Vocabulary)
 	case m.EndOfDocument < -1 || m.EndOfDocument >= 0 && m.Vocabulary > 0 && m.EndOfDocument >= m.Vocabulary:
 		return fmt.Errorf("the end-of-document token %d; it must be -1 (none) or within the vocabulary of %d", m.EndOfDocument, m.Vocabulary)
 	}
 	return nil
+}
+
+// joinMeta returns what the writers of the parts knew together. Where two knew
+// the same thing differently, that is an error of kind fault.Mismatch.
+func joinMeta(parts []*part) (Meta, error) {
+	m := Meta{EndOfDocument: -1}
+	var tokenizer, vocabulary, end *part // that say so
+	differ := func(what string, a, b *part, x, y any) error {
+		return fault.Mismatchf("%s and %s are no parts of one corpus: %s %v and %v; prepare them alike, or open them one by one", a.name, b.name, what, x, y)
+	}
+	for _, p := range parts {
+		if p.side == nil {
+			continue
+		}
+		own := p.side.Meta
+		switch {
+		case own.Tokenizer == "":
+		case tokenizer == nil:
+			m.Tokenizer, tokenizer = own.Tokenizer, p
+		case m.Tokenizer != own.Tokenizer:
+			return m, differ("their tokenizers are", tokenizer, p, m.Tokenizer, own.Tokenizer)
+		}
+		switch {
+		case own.Vocabulary == 0:
+		case vocabulary == nil:
+			m.Vocabulary, vocabulary = own.Vocabulary, p
+		case m.Vocabulary != own.Vocabulary:
+			return m, differ("their vocabularies have a size of", vocabulary, p, m.Vocabulary, own.Vocabulary)
+		}
+		switch {
+		case own.EndOfDocument < 0:
+		case end == nil:
+			m.EndOfDocument, end = own.EndOfDocument, p
+		case m.EndOfDocument != own.EndOfDocument:
+			return m, differ("documents end with", end, p, m.EndOfDocument, own.EndOfDocument)
+		}
+	}
+	return m, nil
 }
 
 // sidecar is PREFIX.json, one JSON object. Documents, tokens, dtype and both
@@ -60,9 +98,10 @@ const (
 
 var fingerprintForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// readSidecar reads PREFIX.json and holds it against the corpus. It returns
+// readSidecar reads PREFIX.json and holds it against the pair. It returns
 // nil if there is none.
-func readSidecar(name string, c *Corpus) (*sidecar, error) {
+func readSidecar(p *part) (*sidecar, error) {
+	name := p.name + ".json"
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -89,9 +128,9 @@ func readSidecar(name string, c *Corpus) (*sidecar, error) {
 		return nil, fault.Corruptf("%s: it has %w", name, err)
 	case !fingerprintForm.MatchString(s.Fingerprint):
 		return nil, fault.Corruptf("%s: %q is no fingerprint", name, s.Fingerprint)
-	case s.Documents != c.Documents() || s.Tokens != c.Tokens() || s.DType != c.DType().String():
+	case s.Documents != p.documents || s.Tokens != p.tokens || s.DType != p.dtype.String():
 		return nil, fault.Mismatchf("%s describes another corpus: %d documents, %d tokens of type %s; %s.idx has %d, %d, %s. Remove the .json if the other two files are right, or prepare again",
-			name, s.Documents, s.Tokens, s.DType, c.prefix, c.Documents(), c.Tokens(), c.DType())
+			name, s.Documents, s.Tokens, s.DType, p.name, p.documents, p.tokens, p.dtype)
 	}
 	return s, nil
 }

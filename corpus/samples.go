@@ -51,17 +51,17 @@ func (c *Corpus) Samples(cut Cut) (*Samples, error) {
 	if err := cut.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Samples{corpus: c, cut: cut, len: c.rows.documents}
+	s := &Samples{corpus: c, cut: cut, len: c.documents}
 	if !cut.Documents {
-		s.len = max(c.rows.tokens-1, 0) / int64(cut.Window)
+		s.len = max(c.tokens-1, 0) / int64(cut.Window)
 	}
 	switch {
 	case s.len > 0:
 		return s, nil
-	case c.rows.tokens < 2 || cut.Documents:
-		return nil, fault.Invalidf("corpus %s has %d documents and %d tokens, too few for a sample; prepare more text", c.prefix, c.rows.documents, c.rows.tokens)
+	case c.tokens < 2 || cut.Documents:
+		return nil, fault.Invalidf("corpus %s has %d documents and %d tokens, too few for a sample; prepare more text", c.Path(), c.documents, c.tokens)
 	default:
-		return nil, fault.Invalidf("a window of %d needs %[1]d+1 tokens, and corpus %s has %d; choose a window of at most %d or prepare more text", cut.Window, c.prefix, c.rows.tokens, c.rows.tokens-1)
+		return nil, fault.Invalidf("a window of %d needs %[1]d+1 tokens, and corpus %s has %d; choose a window of at most %d or prepare more text", cut.Window, c.Path(), c.tokens, c.tokens-1)
 	}
 }
 

@@ -240,7 +240,7 @@ func (w *Writer) writeSidecar(meta Meta) error {
 	if err != nil {
 		return err
 	}
-	fingerprint := fingerprintOf(w.dtype, w.tokens, w.rows, digest(w.lengths.Sum(nil)), digest(w.index.Sum(nil)), w.chunks.close())
+	fingerprint := fingerprintOf(w.dtype, w.tokens, w.rows, rowLines(digest(w.lengths.Sum(nil)), digest(w.index.Sum(nil))), w.chunks.close())
 	content, err := (&sidecar{
 		Version: sidecarVersion, Meta: meta,
 		Documents: w.rows, Tokens: w.tokens, DType: w.dtype.String(), Fingerprint: fingerprint,

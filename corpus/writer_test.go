@@ -207,7 +207,7 @@ func TestWriterThroughLinks(t *testing.T) {
 }
 
 func TestFit(t *testing.T) {
-	for vocabulary, want := range map[int]DType{1: Uint8, 256: Uint8, 257: Uint16, 50257: Uint16, 65536: Uint16, 65537: Int32, 1 << 31: Int32} {
+	for vocabulary, want := range map[int]DType{1: Uint8, 256: Uint8, 257: Uint16, 50257: Uint16, 65536: Uint16, 65537: Int32, math.MaxInt32: Int32} {
 		if got := Fit(vocabulary); got != want {
 			t.Errorf("Fit(%d) is %s, want %s", vocabulary, got, want)
 		}
