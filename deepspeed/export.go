@@ -83,7 +83,7 @@ func Export(ctx context.Context, x *index.Index, dir string, o ExportOptions) (E
 		return Exported{}, err
 	}
 	defer out.Abort()
-	e := exporter{ctx: ctx, index: x, dir: out.Path(), old: o.OldCodes}
+	e := exporter{ctx: ctx, index: x, dir: out.Path(), old: o.OldCodes, few: fewIDs, marks: markedIDs}
 	done := Exported{Samples: x.Manifest().Samples}
 	for _, c := range columns {
 		m, err := e.metric(c, o.Scale)
@@ -109,6 +109,8 @@ type exporter struct {
 	old   bool
 	buf   []int64
 	seen  []uint64 // see ascending
+	// How long runs are sorted; see ascending. Tests have smaller ones.
+	few, marks int64
 }
 
 // metric writes the four datasets of one metric.

@@ -101,7 +101,7 @@ func (e *exporter) ascending(c *index.Column, r run, put func(ids []int64) error
 	switch {
 	case r.sorted:
 		return e.each(c, r, put)
-	case r.end-r.start <= fewIDs:
+	case r.end-r.start <= e.few:
 		ids := make([]int64, 0, r.end-r.start)
 		for rank := r.start; rank < r.end; rank++ {
 			ids = append(ids, c.At(rank))
@@ -109,7 +109,7 @@ func (e *exporter) ascending(c *index.Column, r run, put func(ids []int64) error
 		slices.Sort(ids)
 		return put(ids)
 	}
-	for from := int64(0); from < c.Len(); from += markedIDs {
+	for from := int64(0); from < c.Len(); from += e.marks {
 		if err := e.mark(c, r, from); err != nil {
 			return err
 		}
@@ -134,9 +134,9 @@ func (e *exporter) each(c *index.Column, r run, put func(ids []int64) error) err
 	return nil
 }
 
-// mark sets a bit for each id of the run in [from, from+markedIDs).
+// mark sets a bit for each id of the run in [from, from+e.marks).
 func (e *exporter) mark(c *index.Column, r run, from int64) error {
-	n := min(markedIDs, c.Len()-from)
+	n := min(e.marks, c.Len()-from)
 	e.seen = slices.Grow(e.seen[:0], int((n+63)/64))[:(n+63)/64]
 	clear(e.seen)
 	for rank := r.start; rank < r.end; rank++ {
