@@ -11,6 +11,7 @@ import (
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/metric"
+	"github.com/gradus-ml/gradus/metric/formula"
 	"github.com/spf13/cobra"
 )
 
@@ -50,7 +51,7 @@ Metrics:
 				return fault.Invalidf("%w (--window N or --documents); see '%s --help'", err, cmd.CommandPath())
 			}
 			var err error
-			if o.Metrics, err = metric.Builtin().Parse(names...); err != nil {
+			if o.Metrics, err = metrics().Parse(names...); err != nil {
 				return err
 			}
 			c, err := corpus.Open(prefix)
@@ -80,17 +81,22 @@ Metrics:
 	f.StringVar(&out, "out", "", "directory of the index")
 	f.IntVar(&cut.Window, "window", 0, "make every N tokens (and one more) a sample")
 	f.BoolVar(&cut.Documents, "documents", false, "make every document a sample")
-	f.StringSliceVar(&names, "metric", []string{"length", "rarity"}, "what to measure (may be repeated)")
+	f.StringArrayVar(&names, "metric", []string{"length", "rarity"}, "what to measure (may be repeated)")
 	f.BoolVar(&o.Force, "force", false, "replace an existing index")
 	f.IntVar(&o.Workers, "workers", 0, "how many cores to use (default: all)")
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd
 }
 
+// metrics lists what --metric knows.
+func metrics() metric.Registry {
+	return append(metric.Builtin(), formula.Definition())
+}
+
 func describeMetrics() string {
 	var lines strings.Builder
 	w := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
-	for _, m := range metric.Builtin() {
+	for _, m := range metrics() {
 		fmt.Fprintf(w, "  %s\t%s\n", m.Name, m.Summary)
 	}
 	w.Flush()
