@@ -5,6 +5,7 @@ package metric
 func Builtin() Registry {
 	return Registry{
 		plain(lengthInfo, func(info Info) Metric { return length{info} }),
+		effectiveLengthDefinition(),
 		plain(rarityInfo, func(info Info) Metric { return rarity{info: info} }),
 		plain(meanRarityInfo, func(info Info) Metric { return rarity{info: info, mean: true} }),
 	}

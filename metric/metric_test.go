@@ -9,12 +9,18 @@ import (
 
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/tokenizer"
 	"pgregory.net/rapid"
 )
 
 // score gathers the statistics of tokens in one run and scores samples.
 func score(t interface{ Fatal(...any) }, m Metric, vocabulary int, tokens []int32, samples ...[]int32) []float64 {
-	source := Source{Meta: corpus.Meta{Vocabulary: vocabulary}, Statistics: map[string]Statistic{}}
+	return scoreIn(t, m, Source{Meta: corpus.Meta{Vocabulary: vocabulary, EndOfDocument: -1}}, tokens, samples...)
+}
+
+// scoreIn does the same for a source that lacks nothing but the statistics.
+func scoreIn(t interface{ Fatal(...any) }, m Metric, source Source, tokens []int32, samples ...[]int32) []float64 {
+	source.Statistics = map[string]Statistic{}
 	for _, s := range m.Statistics() {
 		if err := s.Add(nil, tokens); err != nil {
 			t.Fatal(err)
@@ -103,6 +109,48 @@ func TestRarityWithoutCounts(t *testing.T) {
 	}
 }
 
+// bytesTokenizer has a token for every byte.
+func bytesTokenizer(t interface{ Fatal(...any) }) tokenizer.Tokenizer {
+	bytes, err := tokenizer.New("bytes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes
+}
+
+// hostile draws samples as a corpus may have them: empty, of one token, all
+// equal, of few different or many, beyond the vocabulary, long.
+func hostile() *rapid.Generator[[]int32] {
+	few, bytes, all := rapid.Int32Range(0, 3), rapid.Int32Range(0, 256), rapid.Int32Range(0, math.MaxInt32)
+	return rapid.OneOf(
+		rapid.SliceOfN(all, 0, 1),
+		rapid.Map(rapid.IntRange(0, 300), func(n int) []int32 { return make([]int32, n) }),
+		rapid.SliceOf(few), rapid.SliceOf(bytes), rapid.SliceOf(all),
+		rapid.SliceOf(rapid.OneOf(few, all)),
+		rapid.SliceOf(rapid.Int32Range(denseTokens-2, denseTokens+2)),
+		rapid.Custom(func(t *rapid.T) []int32 { // a long one costs rapid three draws
+			n, from := rapid.IntRange(0, 5000).Draw(t, "n"), rapid.Int32Range(0, 1000).Draw(t, "from")
+			period := rapid.IntRange(1, 5000).Draw(t, "period")
+			tokens := make([]int32, n)
+			for i := range tokens {
+				tokens[i] = from + int32(i%period*(i%7))
+			}
+			return tokens
+		}),
+	)
+}
+
+// near reports whether two values are the same but for rounding.
+func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(1, math.Abs(a), math.Abs(b)) }
+
+// must returns a metric that was made without error.
+func must(m Metric, err error) Metric {
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
 // What every metric has to keep, ours and a stranger's alike.
 func TestConformance(t *testing.T) {
 	name := regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
@@ -122,7 +170,8 @@ func TestConformance(t *testing.T) {
 		}
 		tokens := []int32{5, 1, 5, 2, 70000}
 		samples := [][]int32{nil, {5}, {1, 2, 70000}, {5, 5, 5, 5}, nil}
-		one, two := score(t, m, 0, tokens, samples...), score(t, m, 0, tokens, samples...)
+		source := Source{Meta: corpus.Meta{EndOfDocument: 5}, Tokenizer: bytesTokenizer(t)}
+		one, two := scoreIn(t, m, source, tokens, samples...), scoreIn(t, m, source, tokens, samples...)
 		for i, v := range one {
 			if v != two[i] || v-v != 0 {
 				t.Errorf("%s: sample %d: %v, then %v", info.Name, i, v, two[i])
