@@ -8,6 +8,7 @@ func Builtin() Registry {
 		effectiveLengthDefinition(),
 		plain(rarityInfo, func(info Info) Metric { return rarity{info: info} }),
 		plain(meanRarityInfo, func(info Info) Metric { return rarity{info: info, mean: true} }),
+		compressionDefinition(),
 	}
 }
 
