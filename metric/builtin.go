@@ -9,6 +9,7 @@ func Builtin() Registry {
 		plain(rarityInfo, func(info Info) Metric { return rarity{info: info} }),
 		plain(meanRarityInfo, func(info Info) Metric { return rarity{info: info, mean: true} }),
 		compressionDefinition(),
+		diversityDefinition(),
 		plain(readabilityInfo, func(info Info) Metric { return readability{info} }),
 	}
 }
