@@ -11,6 +11,7 @@ func Builtin() Registry {
 		compressionDefinition(),
 		diversityDefinition(),
 		plain(readabilityInfo, func(info Info) Metric { return readability{info} }),
+		repetitionDefinition(),
 	}
 }
 
