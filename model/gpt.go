@@ -17,20 +17,28 @@ type Batch struct {
 // scalar. weights are the values of Params, in that order. It panics on shapes
 // that do not fit, as graph functions of GoMLX do.
 func (c Config) Loss(weights []*Node, batch Batch) *Node {
-	loss, _ := c.pass(weights, batch)
-	return loss
+	losses, _ := c.pass(weights, batch)
+	return ReduceAllSum(losses)
+}
+
+// Losses builds the graph of each token's cross-entropy in nats, [b, s]: Loss
+// before it is summed. It is 0 where nothing is predicted.
+func (c Config) Losses(weights []*Node, batch Batch) *Node {
+	losses, _ := c.pass(weights, batch)
+	return Reshape(losses, batch.Inputs.Shape().Dimensions...)
 }
 
 // Gradients builds the graph of Loss and of its gradient with respect to each
 // weight, scaled by the scalar scale (1 over the number of labels makes them the
 // gradient of the mean loss).
 func (c Config) Gradients(weights []*Node, batch Batch, scale *Node) (loss *Node, gradients []*Node) {
-	loss, pull := c.pass(weights, batch)
-	return loss, pull(scale)
+	losses, pull := c.pass(weights, batch)
+	return ReduceAllSum(losses), pull(scale)
 }
 
-// pass runs the model forward and returns the pullback of its loss.
-func (c Config) pass(weights []*Node, batch Batch) (loss *Node, pull func(scale *Node) []*Node) {
+// pass runs the model forward. It returns the loss of each token, [b*s], and the
+// pullback of their sum.
+func (c Config) pass(weights []*Node, batch Batch) (losses *Node, pull func(scale *Node) []*Node) {
 	b, s := batch.Inputs.Shape().Dimensions[0], batch.Inputs.Shape().Dimensions[1]
 	tokens, positions := weights[0], weights[1]
 	x, pullEmbed := embed(batch.Inputs, tokens, positions)
@@ -55,9 +63,9 @@ func (c Config) pass(weights []*Node, batch Batch) (loss *Node, pull func(scale 
 		head = weights[last+2]
 	}
 	logits := matmul(normed, transpose(head))
-	loss, pullLoss := crossEntropy(logits, Reshape(batch.Labels, b*s))
+	losses, pullLoss := crossEntropy(logits, Reshape(batch.Labels, b*s))
 
-	return loss, func(scale *Node) []*Node {
+	return losses, func(scale *Node) []*Node {
 		gradients := make([]*Node, len(weights))
 		dlogits := pullLoss(scale)
 		dhead := weightGradient(dlogits, normed)

@@ -6,145 +6,10 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gradus-ml/gradus/internal/naivegpt"
 	"github.com/gradus-ml/gradus/model"
 	"github.com/gradus-ml/gradus/route"
 )
-
-// naive is GPT-2 with routed layers, written one token at a time in float64: the
-// definition that the graphs are held against.
-type naive struct {
-	model.Config
-	weights map[string][]float64
-}
-
-func newNaive(c model.Config, args []any) naive {
-	n := naive{c, map[string][]float64{}}
-	for i, p := range c.Params() {
-		n.weights[p.Name] = flat(args[i].(*tensors.Tensor))
-	}
-	return n
-}
-
-// lossOf returns the summed loss of one row; kept[layer] are the positions that
-// the layer sees, nil for all.
-func (n naive) lossOf(inputs, labels []int32, kept map[int][]int32) (loss float64) {
-	d := n.Width
-	x := make([][]float64, len(inputs))
-	for i, id := range inputs {
-		x[i] = make([]float64, d)
-		for k := range d {
-			x[i][k] = n.weights["transformer.wte.weight"][int(id)*d+k] + n.weights["transformer.wpe.weight"][i*d+k]
-		}
-	}
-	for l := range n.Layers {
-		seen, ok := kept[l]
-		if !ok {
-			for i := range inputs {
-				seen = append(seen, int32(i))
-			}
-		}
-		part := make([][]float64, len(seen))
-		for i, at := range seen {
-			part[i] = x[at]
-		}
-		for i, y := range n.block(l, part) {
-			x[seen[i]] = y
-		}
-	}
-	head := n.weights["transformer.wte.weight"]
-	if n.Untied {
-		head = n.weights["lm_head.weight"]
-	}
-	for i, label := range labels {
-		if label < 0 {
-			continue
-		}
-		y := n.norm("transformer.ln_f", x[i])
-		total, right := 0.0, 0.0
-		for v := range n.Vocabulary {
-			logit := 0.0
-			for k := range d {
-				logit += y[k] * head[v*d+k]
-			}
-			total += math.Exp(logit)
-			if v == int(label) {
-				right = logit
-			}
-		}
-		loss += math.Log(total) - right
-	}
-	return loss
-}
-
-// block returns the states of the tokens after layer l, which sees only them.
-func (n naive) block(l int, x [][]float64) [][]float64 {
-	at := "transformer.h." + string(rune('0'+l)) + "."
-	d, e := n.Width, n.Width/n.Heads
-	qkv := make([][]float64, len(x))
-	for i := range x {
-		qkv[i] = n.linear(at+"attn.c_attn", n.norm(at+"ln_1", x[i]))
-	}
-	out := make([][]float64, len(x))
-	for i := range x {
-		mixed := make([]float64, d)
-		for h := range n.Heads {
-			scores, total := make([]float64, i+1), 0.0
-			for j := range scores {
-				dot := 0.0
-				for k := range e {
-					dot += qkv[i][h*e+k] * qkv[j][d+h*e+k]
-				}
-				scores[j] = math.Exp(dot / math.Sqrt(float64(e)))
-				total += scores[j]
-			}
-			for j, s := range scores {
-				for k := range e {
-					mixed[h*e+k] += s / total * qkv[j][2*d+h*e+k]
-				}
-			}
-		}
-		y := add(x[i], n.linear(at+"attn.c_proj", mixed))
-		up := n.linear(at+"mlp.c_fc", n.norm(at+"ln_2", y))
-		for k, u := range up {
-			up[k] = u / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(u+0.044715*u*u*u)))
-		}
-		out[i] = add(y, n.linear(at+"mlp.c_proj", up))
-	}
-	return out
-}
-
-func (n naive) norm(name string, x []float64) []float64 {
-	mean, variance := 0.0, 0.0
-	for _, v := range x {
-		mean += v / float64(len(x))
-	}
-	for _, v := range x {
-		variance += (v - mean) * (v - mean) / float64(len(x))
-	}
-	y := make([]float64, len(x))
-	for i, v := range x {
-		y[i] = (v-mean)/math.Sqrt(variance+1e-5)*n.weights[name+".weight"][i] + n.weights[name+".bias"][i]
-	}
-	return y
-}
-
-func (n naive) linear(name string, x []float64) []float64 {
-	w, y := n.weights[name+".weight"], append([]float64{}, n.weights[name+".bias"]...)
-	for i, v := range x {
-		for k := range y {
-			y[k] += v * w[i*len(y)+k]
-		}
-	}
-	return y
-}
-
-func add(a, b []float64) []float64 {
-	out := make([]float64, len(a))
-	for i := range a {
-		out[i] = a[i] + b[i]
-	}
-	return out
-}
 
 // lossOf runs the graph of a loss.
 func lossOf(t *testing.T, c model.Config, args []any) float64 {
@@ -160,7 +25,11 @@ func lossOf(t *testing.T, c model.Config, args []any) float64 {
 func TestLossAgainstNaive(t *testing.T) {
 	for name, tc := range cases() {
 		args := arguments(tc.config, tc.keep)
-		n := newNaive(tc.config, args)
+		var weights [][]float64
+		for _, w := range args[:len(tc.config.Params())] {
+			weights = append(weights, flat(w.(*tensors.Tensor)))
+		}
+		n := naivegpt.New(tc.config, weights)
 		inputs, labels := batch(tc.config, 5)
 		in, out := tensors.MustCopyFlatData[int32](inputs), tensors.MustCopyFlatData[int32](labels)
 		want := 0.0
@@ -172,7 +41,7 @@ func TestLossAgainstNaive(t *testing.T) {
 					route.RandomLTD{}.Keep(kept[l], length, route.Draw{Seed: 3, Step: 4, Layer: l, Row: r})
 				}
 			}
-			want += n.lossOf(in[r*length:(r+1)*length], out[r*length:(r+1)*length], kept)
+			want += n.Loss(in[r*length:(r+1)*length], out[r*length:(r+1)*length], kept)
 		}
 		if got := lossOf(t, tc.config, args); math.Abs(got-want) > 1e-10*want {
 			t.Errorf("%s: loss %v, the definition gives %v", name, got, want)
@@ -187,6 +56,41 @@ func TestEvaluationSeesEveryToken(t *testing.T) {
 	plain.Routed = nil
 	if got, want := lossOf(t, tiny, arguments(tiny, 0)), lossOf(t, plain, arguments(plain, 0)); got != want {
 		t.Errorf("loss %v, of the model without routing %v", got, want)
+	}
+}
+
+// The losses of the tokens add up to the loss, each in its place: a token's is what
+// a batch has in which no other is predicted.
+func TestLossesAddUp(t *testing.T) {
+	args := arguments(tiny, kept)
+	n := len(tiny.Params())
+	losses := call(t, func(in []*Node) []*Node {
+		w, b := split(tiny, in)
+		return []*Node{tiny.Losses(w, b)}
+	}, args...)[0]
+	if err := losses.Shape().CheckDims(rows, length); err != nil {
+		t.Fatal(err)
+	}
+	labels := tensors.MustCopyFlatData[int32](args[n+1].(*tensors.Tensor))
+	sum := 0.0
+	for i, got := range flat(losses) {
+		sum += got
+		if labels[i] < 0 && got != 0 {
+			t.Errorf("token %d predicts nothing and has a loss of %v", i, got)
+		}
+	}
+	if want := lossOf(t, tiny, args); math.Abs(sum-want) > 1e-12*want {
+		t.Errorf("the tokens' losses add up to %v, the batch has %v", sum, want)
+	}
+	const one = 6
+	alone := make([]int32, len(labels))
+	for i := range alone {
+		alone[i] = -1
+	}
+	alone[one] = labels[one]
+	args[n+1] = tensors.FromFlatDataAndDimensions(alone, rows, length)
+	if got, want := flat(losses)[one], lossOf(t, tiny, args); math.Abs(got-want) > 1e-12*want {
+		t.Errorf("token %d has a loss of %v, alone %v", one, got, want)
 	}
 }
 

@@ -135,10 +135,10 @@ func attention(qkv *Node, b, s, h int) (y *Node, pull func(dy *Node) (dqkv *Node
 	}
 }
 
-// crossEntropy returns the sum over n tokens of -log softmax(logits)[label], for
-// logits [n, v] and labels [n]; tokens with a negative label count nothing. The
-// pullback gives the gradient of weight times that sum, for a scalar weight.
-func crossEntropy(logits, labels *Node) (sum *Node, pull func(weight *Node) *Node) {
+// crossEntropy returns -log softmax(logits)[label] of n tokens, for logits [n, v]
+// and labels [n]; tokens with a negative label count nothing. The pullback gives
+// the gradient of weight times their sum, for a scalar weight.
+func crossEntropy(logits, labels *Node) (losses *Node, pull func(weight *Node) *Node) {
 	g := logits.Graph()
 	n := logits.Shape().Dimensions[0]
 	counts := ConvertDType(GreaterOrEqual(labels, ScalarZero(g, labels.DType())), logits.DType()) // [n], 1 or 0
@@ -152,9 +152,8 @@ func crossEntropy(logits, labels *Node) (sum *Node, pull func(weight *Node) *Nod
 	shifted := Sub(logits, ReduceAndKeep(logits, ReduceMax, -1))
 	exp := Exp(shifted)
 	total := ReduceAndKeep(exp, ReduceSum, -1) // [n, 1]
-	losses := Sub(Reshape(Log(total), n), Gather(shifted, at))
-	sum = ReduceAllSum(Mul(losses, counts))
-	return sum, func(weight *Node) *Node {
+	losses = Mul(Sub(Reshape(Log(total), n), Gather(shifted, at)), counts)
+	return losses, func(weight *Node) *Node {
 		share := Mul(counts, weight)
 		probabilities := Mul(exp, Div(ExpandDims(share, -1), total))
 		return ScatterSum(probabilities, at, Neg(share), true, true)
