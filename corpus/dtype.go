@@ -73,47 +73,6 @@ func (d DType) String() string {
 	return kinds[d].name
 }
 
-// widen decodes len(dst) tokens from raw, which holds at least as many. It
-// reports whether all of them are tokens: not negative and within an int32.
-// The loops gather the bits that must not be set and look at them once.
-func (d DType) widen(dst []int32, raw []byte) bool {
-	le := binary.LittleEndian
-	var sign int32
-	var wide uint64
-	switch d {
-	case Uint8:
-		for i := range dst {
-			dst[i] = int32(raw[i])
-		}
-	case Int8:
-		for i := range dst {
-			dst[i] = int32(int8(raw[i]))
-			sign |= dst[i]
-		}
-	case Uint16:
-		for i := range dst {
-			dst[i] = int32(le.Uint16(raw[2*i:]))
-		}
-	case Int16:
-		for i := range dst {
-			dst[i] = int32(int16(le.Uint16(raw[2*i:])))
-			sign |= dst[i]
-		}
-	case Int32, Uint32:
-		for i := range dst {
-			dst[i] = int32(le.Uint32(raw[4*i:]))
-			sign |= dst[i]
-		}
-	case Int64, Uint64:
-		for i := range dst {
-			v := le.Uint64(raw[8*i:])
-			dst[i] = int32(v)
-			wide |= v
-		}
-	}
-	return sign >= 0 && wide <= math.MaxInt32
-}
-
 // narrow appends the stored form of tokens, which must fit the type, to dst. It
 // grows dst once and stores by place: appending one by one takes twice as long.
 func (d DType) narrow(dst []byte, tokens []int32) []byte {

@@ -99,7 +99,7 @@ func (m *File) Fill(p []byte, offset int64) error {
 	case n == len(p):
 		return nil
 	case errors.Is(err, io.EOF):
-		return fault.Corruptf("%s: ends at byte %d, and had %d when it was opened; it was cut short meanwhile", m.name, offset+int64(n), m.Len())
+		return fault.Corruptf("%s: byte %d is not there any more, of %d when it was opened; it was cut short meanwhile", m.name, offset+int64(n), m.Len())
 	}
 	return err // names the file
 }
