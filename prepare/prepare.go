@@ -3,14 +3,14 @@
 // Its nouns: inputs are names of files, directories or globs, or "-" for
 // standard input; each stands for files, in an order that depends on their
 // names alone. A file gives documents: a text file is one, a JSONL file has one
-// a line, and either may be compressed with gzip or zstd. Documents are
-// tokenized on all cores and written in input order, so the corpus is the same
-// for any number of workers.
+// a line, and either may be compressed with gzip or zstd; a Parquet file has one
+// a row. Documents are tokenized on all cores and written in input order, so the
+// corpus is the same for any number of workers.
 //
 // The work flows one way: list (inputs to files), read (files to blocks of raw
 // documents), encode (blocks to tokens, in parallel), write (in order). Memory
 // is bounded by the blocks under way, a few a worker, each of 1 MiB or one
-// longer document.
+// longer document, and one page of a Parquet file.
 package prepare
 
 import (
@@ -36,12 +36,15 @@ type Format string
 // The formats.
 const (
 	// Auto takes a file whose name ends in .jsonl or .ndjson (a further .gz or
-	// .zst aside) for JSONL and any other for text, and skips binary files.
+	// .zst aside) for JSONL, in .parquet for Parquet, and any other for text,
+	// and skips binary files.
 	Auto Format = "auto"
 	// JSONL has a JSON object a line, with the text in one of its fields.
 	JSONL Format = "jsonl"
 	// Text makes a whole file one document, whatever is in it.
 	Text Format = "text"
+	// Parquet has a text a row, in one of its columns.
+	Parquet Format = "parquet"
 )
 
 // Options are what Run works on and how. Inputs and Tokenizer are needed; the
@@ -59,9 +62,11 @@ type Options struct {
 	Tokenizer tokenizer.Tokenizer
 	// Format of all inputs; Auto if empty.
 	Format Format
-	// Field is the field of a JSONL object that has the text; "text" if empty.
+	// Field is the field of a JSONL object, or the column of a Parquet file,
+	// that has the text; "text" if empty. A column inside others is named with
+	// them, joined by dots.
 	Field string
-	// Split cuts text files, not JSONL, into documents of about so many bytes,
+	// Split cuts text files, not JSONL or Parquet, into documents of about so many bytes,
 	// at blank lines where there are any; each file is one document if 0.
 	Split int64
 	// SkipBadLines counts lines of JSONL that are not an object with that field
@@ -125,8 +130,8 @@ const (
 // Run prepares the corpus with the prefix out; directories on the way to it are
 // made. Nothing is left behind if it fails. Inputs without a document, an
 // existing corpus without Force, and a bad line are errors of kind
-// fault.Invalid; a damaged compressed file is fault.Corrupt; a cancelled ctx
-// gives its own error.
+// fault.Invalid; a damaged compressed or Parquet file is fault.Corrupt; a
+// cancelled ctx gives its own error.
 func Run(ctx context.Context, out string, o Options) (Result, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -170,9 +175,9 @@ func (o Options) withDefaults() (Options, error) {
 	switch o.Format {
 	case "":
 		o.Format = Auto
-	case Auto, JSONL, Text:
+	case Auto, JSONL, Text, Parquet:
 	default:
-		return o, fault.Invalidf("unknown format %q; known are %s, %s and %s", o.Format, Auto, JSONL, Text)
+		return o, fault.Invalidf("unknown format %q; known are %s, %s, %s and %s", o.Format, Auto, JSONL, Text, Parquet)
 	}
 	if o.Field == "" {
 		o.Field = defaultField

@@ -58,7 +58,11 @@ func (r *reader) readAll(ctx context.Context, names []string) error {
 
 // readInput opens one file, or standard input.
 func (r *reader) readInput(ctx context.Context, name string) error {
+	asParquet := r.o.Format == Parquet || r.o.Format == Auto && namesParquet(name)
 	if name == standardInput {
+		if asParquet {
+			return notSeekable("standard input")
+		}
 		stdin := func() (io.ReadCloser, error) { return io.NopCloser(r.o.Stdin), nil }
 		return r.readFile(ctx, "standard input", interruptible(ctx, stdin))
 	}
@@ -68,13 +72,19 @@ func (r *reader) readInput(ctx context.Context, name string) error {
 	}
 	open := func() (io.ReadCloser, error) { return os.Open(name) }
 	if !info.Mode().IsRegular() {
+		if asParquet {
+			return notSeekable(name)
+		}
 		return r.readFile(ctx, name, interruptible(ctx, open))
 	}
-	f, err := open()
+	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	if asParquet {
+		return r.readParquet(ctx, name, f, info.Size())
+	}
 	return r.readFile(ctx, name, f)
 }
 
@@ -213,15 +223,13 @@ func namesLines(name string) bool {
 	return ext == ".jsonl" || ext == ".ndjson"
 }
 
-// readText adds a text to the block that gathers them.
+// readText adds a text to the block that gathers them: small files and values
+// of a column are too little each to be handed around.
 func (r *reader) readText(name string, src io.Reader) error {
 	if r.o.Split > 0 {
 		return r.readPieces(name, src)
 	}
-	if r.text == nil {
-		r.text = r.newBlock(blockBytes)
-	}
-	b := r.text
+	b := r.gather()
 	start := int64(len(b.data))
 	for eof := false; !eof; {
 		b.data = slices.Grow(b.data, bytes.MinRead)
@@ -235,6 +243,20 @@ func (r *reader) readText(name string, src io.Reader) error {
 			return fault.Invalidf("%s: has more than %d bytes, the limit of one document; split it into several files, or make it JSONL", name, r.o.LongestDocument)
 		}
 	}
+	return r.gathered(name)
+}
+
+// gather returns the block that gathers texts.
+func (r *reader) gather() *block {
+	if r.text == nil {
+		r.text = r.newBlock(blockBytes)
+	}
+	return r.text
+}
+
+// gathered ends a text of a file in that block, and emits it if it is full.
+func (r *reader) gathered(name string) error {
+	b := r.text
 	b.ends = append(b.ends, end{len(b.data), name})
 	if len(b.data) < blockBytes/2 && len(b.ends) < textsPerBlock {
 		return nil
