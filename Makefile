@@ -8,7 +8,7 @@ PYTHON ?= python3
 # Tiny Shakespeare, 1,115,394 bytes; not part of the repository.
 SHAKESPEARE ?= ../shared/data/tinyshakespeare.txt
 
-.PHONY: build test race fuzz bench bench-analyze lint golden check-nanogpt demo
+.PHONY: build test race fuzz bench bench-analyze lint golden check-nanogpt check-deepspeed demo
 
 build: ## the program, as ./gradus
 	$(GO) build -o gradus ./cmd/gradus
@@ -47,6 +47,9 @@ golden: ## rewrite the expected outputs; read the diff before you commit it
 
 check-nanogpt: build ## the published nanoGPT CPU setting on Tiny Shakespeare, about 15 minutes
 	sh evidence/nanogpt/check.sh "$(SHAKESPEARE)"
+
+check-deepspeed: build ## exported index files against DeepSpeed itself, if PYTHON can import it
+	sh evidence/deepspeed/check.sh "$(PYTHON)"
 
 demo: ## what a newcomer runs first
 	$(GO) run ./cmd/gradus demo

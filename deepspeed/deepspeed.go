@@ -10,8 +10,9 @@
 // A metric m of N samples with V distinct values has a directory m with four
 // datasets (each a .bin and an .idx), named after DeepSpeed's:
 //
-//	m_sample_to_metric                   N rows of one value, in order of samples: int64
-//	m_index_to_metric                    V rows of one value, rising: the smallest type
+//	m_sample_to_metric                   N rows of one value, in order of samples: the
+//	                                     smallest type for all values
+//	m_index_to_metric                    V rows of one value, rising: the same type
 //	m_index_to_sample                    V rows: the samples with each value, rising: the
 //	                                     smallest unsigned type for N-1
 //	m_index_to_sample_percentile_merged  the same samples; each row is max(1, V/100) rows of

@@ -131,7 +131,7 @@ func (e *exporter) metric(c *index.Column, scale float64) (ExportedMetric, error
 	if err := os.Mkdir(filepath.Join(e.dir, m.Name), 0o777); err != nil {
 		return m, err
 	}
-	if err := e.values(c, k); err != nil {
+	if err := e.values(c, k, m); err != nil {
 		return m, err
 	}
 	var err error
@@ -147,8 +147,8 @@ func falling(c *index.Column) bool {
 }
 
 // values writes sample_to_metric.
-func (e *exporter) values(c *index.Column, k cut) error {
-	w, err := e.create(c.Metric().Name, sampleToMetric, math.MinInt64, math.MaxInt64)
+func (e *exporter) values(c *index.Column, k cut, m ExportedMetric) error {
+	w, err := e.create(m.Name, sampleToMetric, m.Min, m.Max)
 	if err != nil {
 		return err
 	}

@@ -125,8 +125,8 @@ func TestExportByHand(t *testing.T) {
 	}
 	one, two, three := "\x01\x00\x00\x00", "\x02\x00\x00\x00", "\x03\x00\x00\x00"
 	want := map[string]string{
-		"hard_sample_to_metric.bin":                  num(8) + num(7) + num(-300) + num(8) + num(7) + num(8),
-		"hard_sample_to_metric.idx":                  header("\x05", 6) + one + one + one + one + one + one + num(0) + num(8) + num(16) + num(24) + num(32) + num(40) + num(0) + num(6),
+		"hard_sample_to_metric.bin":                  "\x08\x00" + "\x07\x00" + "\xd4\xfe" + "\x08\x00" + "\x07\x00" + "\x08\x00",
+		"hard_sample_to_metric.idx":                  header("\x03", 6) + one + one + one + one + one + one + num(0) + num(2) + num(4) + num(6) + num(8) + num(10) + num(0) + num(6),
 		"hard_index_to_metric.bin":                   "\xd4\xfe" + "\x07\x00" + "\x08\x00",
 		"hard_index_to_metric.idx":                   header("\x03", 3) + one + one + one + num(0) + num(2) + num(4) + num(0) + num(3),
 		"hard_index_to_sample.bin":                   "\x02" + "\x01\x04" + "\x00\x03\x05",
@@ -226,7 +226,7 @@ func analyzer(values []int64, workers, threads, batch int) map[string]string {
 		}
 	}
 	return map[string]string{
-		"m_sample_to_metric.bin":                  packed(all, "int64"),
+		"m_sample_to_metric.bin":                  packed(all, smallest(distinct)),
 		"m_index_to_metric.bin":                   packed(distinct, smallest(distinct)),
 		"m_index_to_sample.bin":                   packed(ids, smallest([]int64{0, int64(len(values)) - 1})),
 		"m_index_to_sample_percentile_merged.bin": packed(merged, smallest([]int64{0, int64(len(values)) - 1})),
