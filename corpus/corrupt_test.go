@@ -3,7 +3,6 @@ package corpus
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -154,64 +153,4 @@ func TestOpenByAnyName(t *testing.T) {
 	if Exists(filepath.Join(dir, "d")) || Exists(dir) {
 		t.Error("what is not there exists")
 	}
-}
-
-func FuzzOpen(f *testing.F) {
-	prefix := filepath.Join(f.TempDir(), "good")
-	writeCorpus(f, prefix, Uint16, Meta{Tokenizer: "bytes", Vocabulary: 257, EndOfDocument: 256}, []int32{5}, []int32{6, 7, 256})
-	var good [3][]byte
-	for i, name := range Files(prefix) {
-		content, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		good[i] = content
-	}
-	f.Add(good[1], good[0], good[2])
-	f.Add(good[1], good[0], []byte(nil))
-	f.Add(good[1][:50], good[0], []byte("{}"))
-	f.Add(goodIdx(), goodBin, []byte(goodJSON))
-	f.Add(indexBytes(8, []int32{1}, 8, []int64{0, 1, 1}), le(int64(-1)), []byte(nil))
-	f.Add(indexBytes(6, []int32{2, 2}, 2, []int64{0, 2, 2}), le(int64(1)), []byte("null"))
-	f.Fuzz(func(t *testing.T, idx, bin, json []byte) {
-		prefix := filepath.Join(t.TempDir(), "c")
-		if len(json) == 0 {
-			json = nil
-		}
-		put(t, prefix, append([]byte{}, bin...), append([]byte{}, idx...), json)
-		c, err := Open(prefix)
-		if err != nil {
-			if !errors.Is(err, fault.Corrupt) && !errors.Is(err, fault.Mismatch) {
-				t.Fatalf("of no kind: %v", err)
-			}
-			return
-		}
-		defer c.Close()
-		// What opens can be read everywhere.
-		at := int64(0)
-		for i := range c.Documents() {
-			start, end := c.Bounds(i)
-			if start != at || end < start {
-				t.Fatalf("document %d is [%d, %d), after %d", i, start, end, at)
-			}
-			at = end
-		}
-		if at != c.Tokens() {
-			t.Fatalf("documents end at %d of %d", at, c.Tokens())
-		}
-		for token := range c.Tokens() {
-			if start, end := c.Bounds(c.DocumentAt(token)); token < start || token >= end {
-				t.Fatalf("token %d is not in [%d, %d)", token, start, end)
-			}
-		}
-		if err := c.Read(make([]int32, c.Tokens()), 0); err != nil && !errors.Is(err, fault.Corrupt) {
-			t.Fatalf("Read: %v", err)
-		}
-		if err := c.Check(); err != nil && !errors.Is(err, fault.Corrupt) {
-			t.Fatalf("Check: %v", err)
-		}
-		if _, err := c.Fingerprint(); err != nil {
-			t.Fatalf("Fingerprint: %v", err)
-		}
-	})
 }

@@ -60,3 +60,36 @@ func Example() {
 	// window 4 sample 1 [256 98 121 32 115]
 	// window 4 sample 2 [115 116 101 112 256]
 }
+
+// Several files are one corpus, here an array of NumPy's and a flat file as
+// nanoGPT writes it.
+func ExampleOpenAs() {
+	dir, err := os.MkdirTemp("", "corpus")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	array := "\x93NUMPY\x01\x00\x3a\x00{'descr': '<u2', 'fortran_order': False, 'shape': (2,), }\n" + "\x01\x00\x02\x00"
+	for name, content := range map[string]string{"part0.npy": array, "part1.bin": "\x03\x00\x04\x00\x05\x00"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	form, err := corpus.ParseForm("uint16") // which the flat file does not say
+	if err != nil {
+		log.Fatal(err)
+	}
+	c, err := corpus.OpenAs(form, filepath.Join(dir, "part*"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	tokens := make([]int32, c.Tokens())
+	if err := c.NewReader().Read(tokens, 0); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(c.Documents(), "documents:", tokens)
+	// Output:
+	// 2 documents: [1 2 3 4 5]
+}

@@ -182,6 +182,38 @@ func TestParseHostile(t *testing.T) {
 	}
 }
 
+// Shapes of any number of dimensions, and products that overflow.
+func TestLayouts(t *testing.T) {
+	for _, c := range []struct {
+		shape string
+		bytes int
+		want  []int64 // nil: refused
+	}{
+		{"()", 2, []int64{}}, {"(3,)", 6, []int64{3}}, {"(3, 2)", 12, []int64{3, 2}}, {"(2, 1, 2)", 8, []int64{2, 1, 2}},
+		{"(0, 9223372036854775807)", 0, []int64{0, 1<<63 - 1}}, {"(9223372036854775807, 0, 9223372036854775807)", 0, []int64{1<<63 - 1, 0, 1<<63 - 1}},
+		{"()", 0, nil}, {"(3, 2)", 13, nil}, {"(3, 2)", 10, nil}, {"(0,)", 2, nil},
+		{"(4294967296, 4294967296)", 0, nil}, {"(4611686018427387905, 4)", 8, nil}, {"(9223372036854775807, 9223372036854775807)", 2, nil},
+	} {
+		for _, fortran := range []bool{false, true} {
+			dict := "{'descr': '<u2', 'fortran_order': False, 'shape': " + c.shape + "}"
+			if fortran {
+				dict = strings.Replace(dict, "False", "True", 1)
+			}
+			file := append([]byte("\x93NUMPY\x01\x00"+string([]byte{byte(len(dict)), 0})+dict), make([]byte, c.bytes)...)
+			l, err := ParseLayout("x.npy", file)
+			if c.want == nil {
+				if !errors.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "promised") {
+					t.Errorf("%s in %d bytes: %v", c.shape, c.bytes, err)
+				}
+				continue
+			}
+			if want := (Layout{Uint16, c.want, fortran, int64(10 + len(dict))}); err != nil || !cmp.Equal(l, want) {
+				t.Errorf("%s in %d bytes: %+v, %v", c.shape, c.bytes, l, err)
+			}
+		}
+	}
+}
+
 func TestWriterRefuses(t *testing.T) {
 	open := func(dtype DType, n int64) *Writer {
 		w, err := NewWriter(io.Discard, dtype, n)
@@ -256,7 +288,21 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("\x93NUMPY\x02\x00\x39\x00\x00\x00{'descr': '<i2', 'fortran_order': False, 'shape': (1,), }\x07\x00"))
 	f.Add(Header(Uint8, 0))
 	f.Add([]byte("\x93NUMPY\x01\x00\x1e\x00{'descr': '|O', 'shape': (1L,"))
+	f.Add([]byte("\x93NUMPY\x01\x00\x3a\x00{'descr': '|u1', 'fortran_order': True, 'shape': (3, 2), }123456"))
 	f.Fuzz(func(t *testing.T, file []byte) {
+		if l, err := ParseLayout("fuzz.npy", file); err == nil {
+			n := int64(len(file)) - l.Offset
+			for _, d := range l.Shape {
+				if d == 0 {
+					n = 0
+					break
+				}
+				n /= d
+			}
+			if n != int64(l.DType.Size()) && n != 0 {
+				t.Fatalf("%+v in %d bytes", l, len(file))
+			}
+		}
 		a, err := Parse("fuzz.npy", file)
 		if err != nil {
 			if !errors.Is(err, fault.Corrupt) && !errors.Is(err, fault.Invalid) {
