@@ -19,7 +19,7 @@ func newExport() *cobra.Command {
 sampler, or as one Parquet table.`,
 		RunE: needTarget("a format"),
 	}
-	cmd.AddCommand(newExportDeepSpeed())
+	cmd.AddCommand(newExportDeepSpeed(), newExportParquet())
 	return cmd
 }
 
