@@ -12,6 +12,7 @@ func Builtin() Registry {
 		diversityDefinition(),
 		plain(readabilityInfo, func(info Info) Metric { return readability{info} }),
 		repetitionDefinition(),
+		perplexityDefinition(),
 	}
 }
 
