@@ -12,6 +12,7 @@ import (
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/metric"
 	"github.com/gradus-ml/gradus/metric/formula"
+	"github.com/gradus-ml/gradus/metric/program"
 	"github.com/gradus-ml/gradus/train"
 	"github.com/spf13/cobra"
 )
@@ -91,7 +92,7 @@ Metrics:
 
 // metrics lists what --metric knows.
 func metrics() metric.Registry {
-	return append(metric.Builtin(), formula.Definition(), train.LossDefinition())
+	return append(metric.Builtin(), formula.Definition(), program.Definition(), train.LossDefinition())
 }
 
 func describeMetrics() string {
