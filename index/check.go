@@ -16,6 +16,11 @@ import (
 // are those of the values. It reads everything. A failure is an error of kind
 // fault.Corrupt; a cancelled ctx ends it with ctx.Err().
 func (x *Index) Check(ctx context.Context) error {
+	for _, s := range x.manifest.Statistics {
+		if _, err := x.Statistic(s.Name); err != nil {
+			return err
+		}
+	}
 	for i, c := range x.columns {
 		for j, f := range []File{c.metric.Values, c.metric.Order} {
 			if err := ctx.Err(); err != nil {
@@ -57,13 +62,13 @@ func (c *Column) check(dir string) error {
 	}
 	// Strictly rising pairs are all different, so Len ids below Len are a
 	// permutation: no table of those seen is needed.
+	m, name := c.metric, filepath.Join(dir, manifestName)
 	for rank := int64(1); rank < c.Len(); rank++ {
 		a, b := c.At(rank-1), c.At(rank)
-		if va, vb := c.Value(a), c.Value(b); va > vb || va == vb && a >= b {
+		if va, vb := c.Value(a), c.Value(b); (va > vb) != m.Descending && va != vb || va == vb && a >= b {
 			return fault.Corruptf("%s: rank %d: sample %d (value %v) stands before sample %d (value %v)", orderFile, rank-1, a, va, b, vb)
 		}
 	}
-	m, name := c.metric, filepath.Join(dir, manifestName)
 	if mean := sum / float64(c.Len()); m.Min != smallest || m.Max != largest || m.Mean != mean {
 		return fault.Corruptf("%s: metric %s: minimum, maximum and mean are %v, %v and %v, not %v, %v and %v", name, m.Name, smallest, largest, mean, m.Min, m.Max, m.Mean)
 	}

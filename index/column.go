@@ -44,14 +44,16 @@ func (c *Column) Value(id int64) float64 { return c.values.Float64(id) }
 func (c *Column) Values(dst []float64, start int64) { c.values.Float64s(dst, start) }
 
 // At returns the id of the sample at a rank of the order: 0 is the easiest, the
-// one with the smallest value, and of those the smallest id. The rank must be in
+// one with the smallest value (the largest, if the metric is Descending), and
+// of those the smallest id. The rank must be in
 // [0, Len()); it panics otherwise, as indexing a slice does.
 func (c *Column) At(rank int64) int64 { return c.order.Int64(rank) }
 
-// Quantile returns the value that percent of the samples do not exceed, by
-// nearest rank: the value at rank ceil(percent/100 * Len()) - 1 of the order,
+// Quantile returns the value that percent of the samples do not exceed in
+// difficulty, by nearest rank: the value at rank ceil(percent/100 * Len()) - 1 of the order,
 // and the smallest or largest for a percentage beyond 0 or 100. So it is
-// always some sample's value. NaN counts as 0.
+// always some sample's value. NaN counts as 0. The easiest is at 0, the largest
+// value if the metric is Descending.
 func (c *Column) Quantile(percent float64) float64 {
 	return c.Value(c.At(rankOf(percent, c.Len())))
 }

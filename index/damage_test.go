@@ -49,7 +49,7 @@ func write(t fataler, dir, name, content string) {
 func small(t *testing.T) string {
 	dir := filepath.Join(t.TempDir(), "x")
 	mustBuild(t, dir, documents(t, 5), 1,
-		column{"length", true, []float64{3, 1, 3, -2, 0}}, column{"rarity", false, []float64{0.5, 0.25, 8, 4, 0.5}})
+		column{name: "length", whole: true, values: []float64{3, 1, 3, -2, 0}}, column{name: "rarity", whole: false, values: []float64{0.5, 0.25, 8, 4, 0.5}, descending: true})
 	return dir
 }
 
@@ -161,7 +161,7 @@ func TestForgedIsFound(t *testing.T) {
 	}
 	t.Run("version", func(t *testing.T) {
 		dir := small(t)
-		forge(t, dir, func(m *Manifest, _ map[string][]byte) { m.Version = 2 })
+		forge(t, dir, func(m *Manifest, _ map[string][]byte) { m.Version = 3 })
 		if err := prove(dir); !errors.Is(err, fault.Mismatch) {
 			t.Errorf("%v", err)
 		}
@@ -184,14 +184,13 @@ func TestAppendRefuses(t *testing.T) {
 		"sample 2 has the value +Inf":     {1, 1, math.Inf(1)},
 		"sample 0 has the value -Inf":     {math.Inf(-1), 1, 1},
 		"too large to be summed":          {math.MaxFloat64, math.MaxFloat64, math.MaxFloat64},
-		"4 values; there are only 3":      {1, 2, 3, 4},
-		"2 values for 3 samples":          {1, 2},
+		"the file takes 0 to 3":           {1, 2, 3, 4},
 		"whole: sample 1 has the value 0": {1, 0.5, 1},
 		"whole: sample 2 has the value 1": {1, 1, 1 << 54},
 	} {
 		dir := t.TempDir()
 		whole := strings.HasPrefix(say, "whole")
-		err := build(filepath.Join(dir, "x"), s, false, 1, column{map[bool]string{true: "whole", false: "real"}[whole], whole, values})
+		err := build(filepath.Join(dir, "x"), s, false, 1, column{name: map[bool]string{true: "whole", false: "real"}[whole], whole: whole, values: values})
 		if err == nil || !strings.Contains(err.Error(), say) {
 			t.Errorf("%v: %v, want %s", values, err, say)
 		}
@@ -201,24 +200,30 @@ func TestAppendRefuses(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "x")
 	for _, name := range []string{"", "../x", "A", "a/b", ".hidden", "ends."} {
-		if err := build(dir, s, false, 1, column{name, true, []float64{1, 2, 3}}); !errors.Is(err, fault.Invalid) {
+		if err := build(dir, s, false, 1, column{name: name, whole: true, values: []float64{1, 2, 3}}); !errors.Is(err, fault.Invalid) {
 			t.Errorf("name %q: %v", name, err)
 		}
 	}
-	one := column{"one", true, []float64{1, 2, 3}}
+	one := column{name: "one", whole: true, values: []float64{1, 2, 3}}
 	if err := build(dir, s, false, 1, one, one); !errors.Is(err, fault.Invalid) {
 		t.Errorf("the same metric twice: %v", err)
 	}
 	if err := build(dir, s, false, 1); err == nil {
 		t.Error("an index without a metric")
 	}
-	w, err := Create(dir, s, false)
+	head, err := HeadOf(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Column("open", 1, "things", true); err != nil {
+	w, err := Create(dir, head, false)
+	if err != nil {
 		t.Fatal(err)
 	}
+	v, err := w.Values(one.metric())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
 	if err := w.Commit(); err == nil {
 		t.Error("committed with an open column")
 	}
@@ -227,9 +232,78 @@ func TestAppendRefuses(t *testing.T) {
 	}
 }
 
+// fill writes one column of an index.
+func fill(t fataler, w *Writer, c column) {
+	t.Helper()
+	v, err := w.Values(c.metric())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(v.WriteAt(c.values, 0), v.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Finish(context.Background(), c.metric(), 1, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A Writer takes up what one before it has left, and a statistic is kept.
+func TestResume(t *testing.T) {
+	s, dir := documents(t, 3), filepath.Join(t.TempDir(), "x")
+	head, err := HeadOf(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := Create(dir, head, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, w, column{name: "one", whole: true, values: []float64{3, 1, 2}})
+	done := w.Manifest().Metrics[0]
+	v, err := w.Values(Metric{Name: "two", Version: 1, DType: Real})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(v.WriteAt([]float64{0.5, 0.25}, 1), v.Close()); err != nil {
+		t.Fatal(err)
+	}
+	w.Suspend()
+
+	if w, err = Resume(dir, head, false); err != nil {
+		t.Fatal(err)
+	}
+	two := Metric{Name: "two", Version: 1, Unit: "things", DType: Real}
+	if v, err = w.Values(two); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(v.WriteAt([]float64{1}, 0), v.Close(), w.Add(done)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Finish(context.Background(), two, 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.AddStatistic("counts", []byte("many")), w.Commit()); err != nil {
+		t.Fatal(err)
+	}
+	if err := prove(dir); err != nil {
+		t.Fatal(err)
+	}
+	x := open(t, dir)
+	defer x.Close()
+	if c, err := x.Column("two"); err != nil || c.At(0) != 2 || c.Value(0) != 1 {
+		t.Error(err)
+	}
+	if data, err := x.Statistic("counts"); err != nil || string(data) != "many" {
+		t.Errorf("%q, %v", data, err)
+	}
+	if _, err := x.Statistic("none"); !errors.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
+}
+
 func TestCreateRefuses(t *testing.T) {
 	s := documents(t, 2)
-	one, other := column{"one", true, []float64{1, 2}}, column{"other", true, []float64{4, 3}}
+	one, other := column{name: "one", whole: true, values: []float64{1, 2}}, column{name: "other", whole: true, values: []float64{4, 3}}
 	dir := filepath.Join(t.TempDir(), "x")
 	if err := build(dir, s, false, 1, one); err != nil {
 		t.Fatal(err)
@@ -260,18 +334,19 @@ func TestCreateRefuses(t *testing.T) {
 		t.Errorf("in a missing directory: %v", err)
 	}
 	// Two at once: the second is refused, and does not disturb the first.
-	w, err := Create(dir, s, true)
+	head, err := HeadOf(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := Create(dir, head, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := build(dir, s, true, 1, other); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("two at once: %v", err)
 	}
-	c, err := w.Column("second", 1, "things", true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(c.Append([]float64{1, 2}), c.Close(context.Background(), 1), w.Commit()); err != nil {
+	fill(t, w, one)
+	if err := w.Commit(); err != nil {
 		t.Fatal(err)
 	}
 	if err := prove(dir); err != nil {
@@ -297,13 +372,13 @@ func TestLeftovers(t *testing.T) {
 	if err := os.Symlink("real", link); err != nil {
 		t.Skip(err)
 	}
-	if err := build(link, s, false, 1, column{"one", true, []float64{1, 2}}); err != nil {
+	if err := build(link, s, false, 1, column{name: "one", whole: true, values: []float64{1, 2}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := prove(real); err != nil {
 		t.Error(err)
 	}
-	if files := tree(t, base); len(files) != 3 {
+	if files := tree(t, base); len(files) != 4 {
 		t.Errorf("%v", slices.Sorted(maps.Keys(files)))
 	}
 }
@@ -315,23 +390,21 @@ func TestCrashPoints(t *testing.T) {
 	for _, replace := range []bool{false, true} {
 		for crash := 0; ; crash++ {
 			dir := filepath.Join(t.TempDir(), "x")
-			old := column{"old", true, []float64{1, 2, 3}}
+			old := column{name: "old", whole: true, values: []float64{1, 2, 3}}
 			if replace {
 				mustBuild(t, dir, s, 1, old)
 			}
-			w, err := Create(dir, s, true)
+			head, err := HeadOf(s)
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, err := w.Column("new", 1, "things", true)
+			w, err := Create(dir, head, true)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := errors.Join(c.Append([]float64{3, 2, 1}), c.Close(context.Background(), 1)); err != nil {
-				t.Fatal(err)
-			}
+			fill(t, w, column{name: "new", whole: true, values: []float64{3, 2, 1}})
+			write(t, w.Dir(), StateName, "how far it is")
 			// Commit, but for the last part, of which only some steps are done.
-			w.manifest.Metrics = append(w.manifest.Metrics, c.metric)
 			data, err := w.manifest.encode()
 			if err != nil {
 				t.Fatal(err)
@@ -355,9 +428,9 @@ func TestCrashPoints(t *testing.T) {
 			} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fault.Corrupt) {
 				t.Errorf("replace %v, crash %d: %v", replace, crash, err)
 			}
-			want := []string{"none", "new", "new"}
+			want := []string{"none", "new", "new", "new"}
 			if replace { // the look at dir and the removal of its manifest come first
-				want = []string{"old", "old", "none", "none", "none", "new", "new"}
+				want = []string{"old", "old", "none", "none", "none", "new", "new", "new"}
 			}
 			if found != want[crash] {
 				t.Errorf("replace %v, crash %d of %d: %s, want %s", replace, crash, len(steps), found, want[crash])

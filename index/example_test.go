@@ -72,18 +72,25 @@ func write(dir string) error {
 	if err != nil {
 		return err
 	}
-	x, err := index.Create(filepath.Join(dir, "text.index"), samples, false)
+	head, err := index.HeadOf(samples)
+	if err != nil {
+		return err
+	}
+	x, err := index.Create(filepath.Join(dir, "text.index"), head, false)
 	if err != nil {
 		return err
 	}
 	defer x.Abort()
-	c, err := x.Column("difficulty", 1, "points", true)
+	m := index.Metric{Name: "difficulty", Version: 1, Unit: "points", DType: index.Whole}
+	values, err := x.Values(m)
 	if err != nil {
 		return err
 	}
-	return errors.Join(
-		c.Append([]float64{40, 10, 30, 20}),
-		c.Close(context.Background(), 1),
-		x.Commit(),
-	)
+	if err := errors.Join(values.WriteAt([]float64{40, 10, 30, 20}, 0), values.Close()); err != nil {
+		return err
+	}
+	if _, err := x.Finish(context.Background(), m, 1, index.DefaultMemory); err != nil {
+		return err
+	}
+	return x.Commit()
 }

@@ -11,18 +11,21 @@
 //	values/<metric>.npy   one number a sample, in sample order: int64 or float64
 //	order/<metric>.npy    sample ids from easy to hard, ties by id: uint32, or
 //	                      uint64 from 2^32 samples on
+//	statistics/<name>.bin what the metrics gathered over the corpus before they
+//	                      could score: metric.Statistic in its binary form
 //
 // Values are finite, and zero is never negative zero. The arrays are plain .npy
 // files (package npy) that numpy.load(..., mmap_mode="r") maps as we do.
 //
 // An index is made in DIR.partial and takes its place at DIR when it is whole.
 // A killed process leaves DIR.partial behind, which the next Writer for DIR
-// clears away.
+// takes up or clears away.
 package index
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -136,6 +139,39 @@ func (x *Index) Column(metric string) (*Column, error) {
 	return x.columns[i], nil
 }
 
+// Statistic returns what was gathered over the corpus under that name, in the
+// binary form of metric.Statistic. If the index does not have it, the error is
+// of kind fault.Invalid; if the file is damaged, fault.Corrupt.
+func (x *Index) Statistic(name string) ([]byte, error) {
+	for _, s := range x.manifest.Statistics {
+		if s.Name != name {
+			continue
+		}
+		path := filepath.Join(x.dir, filepath.FromSlash(s.File.Name))
+		data, err := readFile(path, s.Bytes)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, fault.Corruptf("%s is missing, which manifest.json lists; analyze the corpus again", path)
+		case err != nil:
+			return nil, fmt.Errorf("open index: %w", err)
+		case int64(len(data)) != s.Bytes || hexDigest(sum256(data)) != s.SHA256:
+			return nil, fault.Corruptf("%s: %d bytes of SHA-256 %x; manifest.json says %d of %s; analyze the corpus again", path, len(data), sum256(data), s.Bytes, s.SHA256)
+		}
+		return data, nil
+	}
+	return nil, fault.Invalidf("index %s keeps no statistic %q; analyze the corpus again with a metric that needs it", x.dir, name)
+}
+
+// readFile reads a file of about so many bytes, and one more if there is.
+func readFile(path string, size int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, size+1))
+}
+
 // Matches returns nil if the index was made of these samples, and otherwise an
 // error of kind fault.Mismatch that says what differs. It needs the corpus's
 // fingerprint, which may have to be computed.
@@ -145,7 +181,7 @@ func (x *Index) Matches(s *corpus.Samples) error {
 		return fault.Mismatchf("index %s is over samples cut as %s, not as %s; analyze the corpus again with the cut you want", x.dir, m.Cut, s.Cut())
 	}
 	if m.Samples != s.Len() {
-		return fault.Mismatchf("index %s has %d samples, corpus %s has %d; it was made of another corpus (%s), analyze this one", x.dir, m.Samples, c.Path(), s.Len(), m.Corpus.Prefix)
+		return fault.Mismatchf("index %s has %d samples, corpus %s has %d; it was made of another corpus (%s), analyze this one", x.dir, m.Samples, c.Path(), s.Len(), strings.Join(m.Corpus.Paths, ", "))
 	}
 	fingerprint, err := c.Fingerprint()
 	if err != nil {

@@ -1,7 +1,7 @@
 package index
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/internal/npy"
@@ -65,28 +65,47 @@ type column struct {
 	name   string
 	whole  bool
 	values []float64
+
+	descending bool
 }
 
 func build(dir string, s *corpus.Samples, force bool, workers int, columns ...column) error {
-	w, err := Create(dir, s, force)
+	return buildWithin(dir, s, force, workers, 0, columns...)
+}
+
+func buildWithin(dir string, s *corpus.Samples, force bool, workers int, memory int64, columns ...column) error {
+	head, err := HeadOf(s)
+	if err != nil {
+		return err
+	}
+	w, err := Create(dir, head, force)
 	if err != nil {
 		return err
 	}
 	defer w.Abort()
 	for _, c := range columns {
-		cw, err := w.Column(c.name, 1, "things", c.whole)
+		m := c.metric()
+		v, err := w.Values(m)
 		if err != nil {
 			return err
 		}
-		half := len(c.values) / 2
-		if err := errors.Join(cw.Append(c.values[:half]), cw.Append(c.values[half:])); err != nil {
+		half := len(c.values) / 2 // the later half first: the order does not matter
+		if err := errors.Join(v.WriteAt(c.values[half:], int64(half)), v.WriteAt(c.values[:half], 0), v.Close()); err != nil {
 			return err
 		}
-		if err := cw.Close(context.Background(), workers); err != nil {
+		if _, err := w.Finish(context.Background(), m, workers, memory); err != nil {
 			return err
 		}
 	}
-	return w.Commit()
+	return errors.Join(w.AddStatistic("counts", []byte("many")), w.Commit())
+}
+
+func (c column) metric() Metric {
+	m := Metric{Name: c.name, Version: 1, Unit: "things", DType: Real, Descending: c.descending}
+	if c.whole {
+		m.DType = Whole
+	}
+	return m
 }
 
 func mustBuild(t fataler, dir string, s *corpus.Samples, workers int, columns ...column) {
@@ -134,9 +153,11 @@ func little(values ...any) string {
 }
 
 const goldenHead = `{
-  "version": 1,
+  "version": 2,
   "corpus": {
-    "prefix": "a/corpus",
+    "paths": [
+      "a/corpus"
+    ],
     "fingerprint": "sha256:0123456789012345678901234567890123456789012345678901234567890123",
     "documents": 3,
     "tokens": 3,
@@ -154,12 +175,12 @@ const goldenHead = `{
       "unit": "tokens",
       "dtype": "<i8",
       "values": {
-        "name": "values/length.npy",
+        "file": "values/length.npy",
         "bytes": 152,
         "sha256": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
       },
       "order": {
-        "name": "order/length.npy",
+        "file": "order/length.npy",
         "bytes": 140,
         "sha256": "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
       },
@@ -172,10 +193,8 @@ const goldenHead = `{
 // The manifest, byte for byte but for the digits of its checksum.
 func TestManifestGolden(t *testing.T) {
 	m := Manifest{
-		Version: 1,
-		Corpus:  Corpus{"a/corpus", "sha256:0123456789012345678901234567890123456789012345678901234567890123", 3, 3, "bytes", 257},
-		Cut:     corpus.Cut{Documents: true},
-		Samples: 3,
+		Version: 2,
+		Head:    Head{Corpus: Corpus{[]string{"a/corpus"}, "sha256:0123456789012345678901234567890123456789012345678901234567890123", 3, 3, "bytes", 257}, Cut: corpus.Cut{Documents: true}, Samples: 3},
 		Metrics: []Metric{{
 			Name: "length", Version: 2, Unit: "tokens", DType: "<i8",
 			Values: File{"values/length.npy", 152, strings.Repeat("a", 64)},
@@ -189,15 +208,15 @@ func TestManifestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := goldenHead + strings.Repeat("        7,\n", 100) + "        7\n      ]\n    }\n  ],\n" +
-		`  "checksum": "sha256:d7b1e25a98a4cee71edf79cddcf3bc4f64bb513ea01a6fdb6d35a1996948435a"` + "\n}\n"
-	if diff := cmp.Diff(want, string(got)); diff != "" {
+		`  "checksum": "sha256:06f9697c84cabf37a8629ecebe49c964dc5faf81f43bbfa9b14235b6cd886ae9"` + "\n}\n"
+	if diff := gocmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)
 	}
 	back, err := parseManifest("manifest.json", got)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(m, back); diff != "" {
+	if diff := gocmp.Diff(m, back); diff != "" {
 		t.Error(diff)
 	}
 	var plain map[string]any // any reader of JSON takes it, checksum and all
@@ -210,8 +229,8 @@ func TestManifestGolden(t *testing.T) {
 func TestArraysGolden(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "x")
 	mustBuild(t, dir, documents(t, 4), 1,
-		column{"length", true, []float64{3, 1, 3, -2}},
-		column{"rarity", false, []float64{0.5, math.Copysign(0, -1), -1, 0}})
+		column{name: "length", whole: true, values: []float64{3, 1, 3, -2}},
+		column{name: "rarity", whole: false, values: []float64{0.5, math.Copysign(0, -1), -1, 0}})
 	head := func(descr string) string {
 		dict := "{'descr': '" + descr + "', 'fortran_order': False, 'shape': (4,), }"
 		return "\x93NUMPY\x01\x00\x76\x00" + dict + strings.Repeat(" ", 117-len(dict)) + "\n"
@@ -229,7 +248,7 @@ func TestArraysGolden(t *testing.T) {
 	}
 	x := open(t, dir)
 	defer x.Close()
-	if diff := cmp.Diff([]string{"length", "rarity"}, x.Metrics()); diff != "" {
+	if diff := gocmp.Diff([]string{"length", "rarity"}, x.Metrics()); diff != "" {
 		t.Error(diff)
 	}
 	m := x.Manifest().Metrics[1]
@@ -259,8 +278,11 @@ func TestAgainstNaive(t *testing.T) {
 		for i, v := range values {
 			whole[i] = math.Round(v)
 		}
-		mustBuild(t, dir, samples[n], rapid.IntRange(1, 7).Draw(t, "workers"),
-			column{"real", false, slices.Clone(values)}, column{"whole", true, slices.Clone(whole)})
+		descending := rapid.Bool().Draw(t, "descending")
+		if err := build(dir, samples[n], true, rapid.IntRange(1, 7).Draw(t, "workers"),
+			column{"real", false, slices.Clone(values), descending}, column{"whole", true, slices.Clone(whole), descending}); err != nil {
+			t.Fatal(err)
+		}
 		if err := prove(dir); err != nil {
 			t.Fatal(err)
 		}
@@ -276,13 +298,10 @@ func TestAgainstNaive(t *testing.T) {
 				order[i] = int64(i)
 			}
 			slices.SortStableFunc(order, func(a, b int64) int {
-				switch {
-				case values[a] < values[b]:
-					return -1
-				case values[a] > values[b]:
-					return 1
+				if descending {
+					a, b = b, a
 				}
-				return 0
+				return cmp.Compare(values[a], values[b])
 			})
 			for rank, id := range order {
 				if c.At(int64(rank)) != id || c.Value(id) != values[id] {
@@ -324,33 +343,61 @@ func TestRank(t *testing.T) {
 	}
 }
 
-// 64-bit ids take the same way as 32-bit ones, and only need more samples than
-// a test has.
-func TestSortedIDsWide(t *testing.T) {
-	values := make([]float64, 10_000)
+// sorted sorts values in memory bytes and returns the ids.
+func sorted[T id](ctx context.Context, t *testing.T, values []float64, descending bool, workers int, memory int64) ([]T, error) {
+	m, dir := column{}.metric(), t.TempDir()
+	v, err := OpenValues(filepath.Join(dir, "v"), m, 0, int64(len(values)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(v.WriteAt(values, 0), v.Close()); err != nil {
+		t.Fatal(err)
+	}
+	f, err := openValues(filepath.Join(dir, "v"), m, int64(len(values)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	s := sorter[T]{f, descending, workers}
+	var ids []T
+	err = s.all(ctx, dir, memory, func(r run[T]) error {
+		for i, key := range r.keys {
+			if keyValue(key, descending) != values[r.ids[i]] {
+				t.Fatalf("key of sample %d", r.ids[i])
+			}
+		}
+		ids = append(ids, r.ids...)
+		return nil
+	})
+	if left, _ := os.ReadDir(dir); len(left) != 1 {
+		t.Errorf("left behind: %v", left)
+	}
+	return ids, err
+}
+
+// Ids of 64 bits take the same way as those of 32, and only need more samples
+// than a test has; and runs merged from a file give what one run gives.
+func TestSortInRuns(t *testing.T) {
+	values := make([]float64, 5*leastRun+77)
 	for i := range values {
-		values[i] = math.Sin(float64(i)) * float64(i%7)
+		values[i] = math.Round(math.Sin(float64(i)) * float64(i%7))
 	}
-	var b bytes.Buffer
-	w, err := npy.NewWriter(&b, npy.Float64, int64(len(values)))
-	if err == nil {
-		err = w.Floats(values)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := npy.Parse("values", b.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	narrow, err1 := sortedIDs[uint32](context.Background(), a, 1)
-	wide, err2 := sortedIDs[uint64](context.Background(), a, 3)
-	if err1 != nil || err2 != nil {
-		t.Fatal(err1, err2)
-	}
-	for i, id := range wide {
-		if id != uint64(narrow[i]) {
-			t.Fatalf("rank %d: %d and %d", i, id, narrow[i])
+	for _, descending := range []bool{false, true} {
+		want, err := sorted[uint32](context.Background(), t, values, descending, 1, 1<<30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, workers := range []int{1, 3} {
+			narrow, err1 := sorted[uint32](context.Background(), t, values, descending, workers, 1)
+			wide, err2 := sorted[uint64](context.Background(), t, values, descending, workers, 40*leastRun)
+			if err1 != nil || err2 != nil {
+				t.Fatal(err1, err2)
+			}
+			for i, id := range want {
+				if narrow[i] != id || wide[i] != uint64(id) {
+					t.Fatalf("rank %d: %d, %d in runs, %d wide", i, id, narrow[i], wide[i])
+				}
+			}
 		}
 	}
 	if orderType(1<<32) != npy.Uint32 || orderType(1<<32+1) != npy.Uint64 {
@@ -358,14 +405,38 @@ func TestSortedIDsWide(t *testing.T) {
 	}
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := sortedIDs[uint32](cancelled, a, 1); !errors.Is(err, context.Canceled) {
-		t.Error(err)
+	for _, memory := range []int64{1, 1 << 30} {
+		if _, err := sorted[uint32](cancelled, t, values, false, 1, memory); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	}
+}
+
+// The whole index is the same in little memory.
+func TestLittleMemory(t *testing.T) {
+	n := 3*leastRun + 5
+	values := make([]float64, n)
+	for i := range values {
+		values[i] = float64(i * 7919 % 1000)
+	}
+	s, base := documents(t, n), t.TempDir()
+	columns := []column{{"a", true, values, false}, {"b", false, values, true}}
+	for memory, name := range map[int64]string{1: "little", 1 << 30: "much"} {
+		if err := buildWithin(filepath.Join(base, name), s, false, 2, memory, columns...); err != nil {
+			t.Fatal(err)
+		}
+		if err := prove(filepath.Join(base, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := gocmp.Diff(tree(t, filepath.Join(base, "little")), tree(t, filepath.Join(base, "much"))); diff != "" {
+		t.Error("the index depends on memory")
 	}
 }
 
 func TestColumnUnknown(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "x")
-	mustBuild(t, dir, documents(t, 2), 1, column{"length", true, []float64{1, 2}})
+	mustBuild(t, dir, documents(t, 2), 1, column{name: "length", whole: true, values: []float64{1, 2}})
 	x := open(t, dir)
 	defer x.Close()
 	if _, err := x.Column("rarity"); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "it has: length") {
@@ -376,7 +447,7 @@ func TestColumnUnknown(t *testing.T) {
 func TestMatches(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "x")
 	s := documents(t, 9)
-	mustBuild(t, dir, s, 1, column{"length", true, make([]float64, 9)})
+	mustBuild(t, dir, s, 1, column{name: "length", whole: true, values: make([]float64, 9)})
 	x := open(t, dir)
 	defer x.Close()
 	if err := x.Matches(s); err != nil {
@@ -409,7 +480,7 @@ func TestNumPy(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "x")
 	mustBuild(t, dir, documents(t, 3), 1,
-		column{"length", true, []float64{3, 1, 2}}, column{"rarity", false, []float64{0.5, 0.25, 0.75}})
+		column{name: "length", whole: true, values: []float64{3, 1, 2}}, column{name: "rarity", whole: false, values: []float64{0.5, 0.25, 0.75}})
 	script := exec.Command(python, "-c", `
 import numpy as np
 load = lambda name: np.load(name, mmap_mode="r")

@@ -22,13 +22,15 @@ import (
 
 // Names within the directory.
 const (
-	manifestName = "manifest.json"
-	valuesName   = "values"
-	orderName    = "order"
+	manifestName   = "manifest.json"
+	valuesName     = "values"
+	orderName      = "order"
+	statisticsName = "statistics"
 )
 
-// manifestVersion is 1 since the first release.
-const manifestVersion = 1
+// manifestVersion counts changes of the format: 2 since an index names several
+// files of a corpus, keeps statistics and knows descending metrics.
+const manifestVersion = 2
 
 // manifestLimit is far above the 8 KiB a metric takes.
 const manifestLimit = 16 << 20
@@ -38,42 +40,97 @@ const manifestLimit = 16 << 20
 // bytes of the file before the comma that precedes it; so no byte of the file
 // can change unnoticed.
 type Manifest struct {
-	Version int        `json:"version"` // of the format: 1
+	Version int `json:"version"` // of the format: 2
+	Head
+	Metrics    []Metric    `json:"metrics"` // in the order they were asked for
+	Statistics []Statistic `json:"statistics,omitempty"`
+}
+
+// Head says what an index is over.
+type Head struct {
 	Corpus  Corpus     `json:"corpus"`
 	Cut     corpus.Cut `json:"cut"`     // what a sample is
 	Samples int64      `json:"samples"` // how many there are, at least 1
-	Metrics []Metric   `json:"metrics"` // in the order they were asked for
+}
+
+// HeadOf describes samples. The corpus's fingerprint is computed if it is not
+// known.
+func HeadOf(s *corpus.Samples) (Head, error) {
+	c := s.Corpus()
+	fingerprint, err := c.Fingerprint()
+	if err != nil {
+		return Head{}, err
+	}
+	meta := c.Meta()
+	return Head{
+		Corpus: Corpus{
+			Paths: []string{c.Path()}, Fingerprint: fingerprint, Documents: c.Documents(), Tokens: c.Tokens(),
+			Tokenizer: meta.Tokenizer, Vocabulary: meta.Vocabulary,
+		},
+		Cut:     s.Cut(),
+		Samples: s.Len(),
+	}, nil
 }
 
 // Corpus says what an index was made of.
 type Corpus struct {
-	Prefix      string `json:"prefix"` // as it was given; the corpus may have moved since
-	Fingerprint string `json:"fingerprint"`
-	Documents   int64  `json:"documents"`
-	Tokens      int64  `json:"tokens"`
-	Tokenizer   string `json:"tokenizer,omitempty"`
-	Vocabulary  int    `json:"vocabulary,omitempty"` // 0: unknown
+	Paths       []string `json:"paths"` // as they were given; the corpus may have moved since
+	Fingerprint string   `json:"fingerprint"`
+	Documents   int64    `json:"documents"`
+	Tokens      int64    `json:"tokens"`
+	Tokenizer   string   `json:"tokenizer,omitempty"`
+	Vocabulary  int      `json:"vocabulary,omitempty"` // 0: unknown
 }
 
 // Metric says what a column holds.
 type Metric struct {
-	Name    string  `json:"name"`
-	Version int     `json:"version"`
-	Unit    string  `json:"unit"`
-	DType   string  `json:"dtype"` // of the values: "<i8" or "<f8"
-	Values  File    `json:"values"`
-	Order   File    `json:"order"`
-	Min     float64 `json:"min"`
-	Max     float64 `json:"max"`
-	Mean    float64 `json:"mean"` // summed in sample order
+	Name string `json:"name"`
+	// Spec says how the metric is made again, and Content identifies what
+	// beside the corpus decides its values; see metric.Info.
+	Spec    string `json:"spec,omitempty"`
+	Content string `json:"content,omitempty"`
+	Version int    `json:"version"`
+	Unit    string `json:"unit"`
+	// Descending: larger values are easier, and the order runs from the largest
+	// value down.
+	Descending bool    `json:"descending,omitempty"`
+	DType      string  `json:"dtype"` // of the values: Whole or Real
+	Values     File    `json:"values"`
+	Order      File    `json:"order"`
+	Min        float64 `json:"min"`
+	Max        float64 `json:"max"`
+	Mean       float64 `json:"mean"` // summed in sample order
 	// Quantiles are the values at 0, 1, ..., 100 percent of the samples in
 	// order, by nearest rank; see Column.Quantile.
 	Quantiles []float64 `json:"quantiles"`
 }
 
+// The types of values: int64 and float64, as NumPy names them.
+const (
+	Whole = "<i8"
+	Real  = "<f8"
+)
+
+// Whole reports whether the values are whole numbers.
+func (m Metric) Whole() bool { return m.DType == Whole }
+
+func (m Metric) dtype() npy.DType {
+	if m.Whole() {
+		return npy.Int64
+	}
+	return npy.Float64
+}
+
+// Statistic is something gathered over the whole corpus, in the binary form of
+// metric.Statistic.
+type Statistic struct {
+	Name string `json:"name"`
+	File
+}
+
 // File is a file of the index.
 type File struct {
-	Name   string `json:"name"` // relative to the directory, with slashes
+	Name   string `json:"file"` // relative to the directory, with slashes
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"` // 64 hex digits
 }
@@ -187,6 +244,8 @@ func (m Manifest) validate() error {
 		samples = max(c.Tokens-1, 0) / int64(m.Cut.Window)
 	}
 	switch {
+	case len(c.Paths) == 0:
+		return errors.New("corpus: no path")
 	case !fingerprintForm.MatchString(c.Fingerprint):
 		return fmt.Errorf("corpus: %q is no fingerprint", c.Fingerprint)
 	case c.Documents < 0 || c.Tokens < 0 || c.Vocabulary < 0:
@@ -206,6 +265,13 @@ func (m Manifest) validate() error {
 			return fmt.Errorf("metric %q: %w", metric.Name, err)
 		}
 	}
+	known := map[string]bool{}
+	for _, s := range m.Statistics {
+		if known[s.Name] || checkName(s.Name) != nil || s.File.Name != statisticName(s.Name) || s.Bytes < 0 || !sha256Form.MatchString(s.SHA256) {
+			return fmt.Errorf("statistic %q, file %q of %d bytes, sha256 %q", s.Name, s.File.Name, s.Bytes, s.SHA256)
+		}
+		known[s.Name] = true
+	}
 	return nil
 }
 
@@ -213,7 +279,7 @@ func (m Metric) validate(samples int64) error {
 	if err := checkName(m.Name); err != nil {
 		return errors.New(err.Error())
 	}
-	if m.DType != npy.Int64.String() && m.DType != npy.Float64.String() {
+	if m.DType != Whole && m.DType != Real {
 		return fmt.Errorf("values of type %q", m.DType)
 	}
 	for _, f := range []struct {
@@ -232,11 +298,15 @@ func (m Metric) validate(samples int64) error {
 		return fmt.Errorf("%d quantiles instead of 101", len(m.Quantiles))
 	}
 	for i, q := range m.Quantiles[1:] {
-		if q < m.Quantiles[i] {
-			return fmt.Errorf("quantile %d lies below quantile %d", i+1, i)
+		if before := m.Quantiles[i]; q < before && !m.Descending || q > before && m.Descending {
+			return fmt.Errorf("quantile %d, %v, is easier than quantile %d, %v", i+1, q, i, before)
 		}
 	}
-	if m.Quantiles[0] != m.Min || m.Quantiles[100] != m.Max {
+	easiest, hardest := m.Min, m.Max
+	if m.Descending {
+		easiest, hardest = hardest, easiest
+	}
+	if m.Quantiles[0] != easiest || m.Quantiles[100] != hardest {
 		return fmt.Errorf("the range %v to %v is not that of the quantiles", m.Min, m.Max)
 	}
 	return nil
@@ -244,6 +314,9 @@ func (m Metric) validate(samples int64) error {
 
 // arrayName is the name of a metric's file, relative to the index.
 func arrayName(dir, metric string) string { return dir + "/" + metric + ".npy" }
+
+// statisticName is the name of a statistic's file, relative to the index.
+func statisticName(statistic string) string { return statisticsName + "/" + statistic + ".bin" }
 
 // hexDigest is how a manifest writes a checksum.
 func hexDigest(sum []byte) string { return hex.EncodeToString(sum) }

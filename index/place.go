@@ -14,6 +14,10 @@ import (
 	"github.com/gradus-ml/gradus/internal/fault"
 )
 
+// StateName is a file in DIR.partial where who makes an index may keep how far
+// it is. It is no part of the index, and goes when that is in place.
+const StateName = "state"
+
 // place is where an index is made, DIR.partial, and where it goes, DIR. The
 // partial directory is locked, so that two analyses cannot mix their files; the
 // lock goes with the process.
@@ -23,8 +27,8 @@ type place struct {
 	lock         *os.File
 }
 
-// take claims the place of an index, and clears away what a killed process
-// left of an earlier attempt.
+// take claims the place of an index. What a killed process left of an earlier
+// attempt stays.
 func take(dir string, force bool) (*place, error) {
 	if dir == "" {
 		return nil, fault.Invalidf("an index needs a directory")
@@ -44,17 +48,21 @@ func take(dir string, force bool) (*place, error) {
 	if p.lock, err = dirlock.Lock(p.partial); err != nil {
 		return nil, fmt.Errorf("index %s: %w", dir, err)
 	}
-	if err := p.clear(); err != nil {
-		p.lock.Close()
+	if err := onlyOurs(p.partial); err != nil {
+		p.leave(false)
 		return nil, err
 	}
+	return p, p.makeDirs()
+}
+
+func (p *place) makeDirs() error {
 	for _, sub := range []string{valuesName, orderName} {
-		if err := os.Mkdir(filepath.Join(p.partial, sub), 0o777); err != nil {
-			p.leave()
-			return nil, fmt.Errorf("index %s: %w", dir, err)
+		if err := os.Mkdir(filepath.Join(p.partial, sub), 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+			p.leave(true)
+			return fmt.Errorf("index %s: %w", p.dir, err)
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // vacant reports whether something at dir has to be replaced, and refuses what
@@ -91,11 +99,16 @@ func onlyOurs(dir string) error {
 		}
 		at := filepath.ToSlash(rel)
 		parent, base, nested := strings.Cut(at, "/")
-		ours := at == "." || at == valuesName || at == orderName
-		if !entry.IsDir() {
-			base = strings.TrimSuffix(base, ".tmp") // of a killed process
-			ours = at == manifestName || strings.HasPrefix(at, "."+manifestName+".") ||
-				nested && (parent == valuesName || parent == orderName) && strings.Contains(base, ".npy")
+		ours := at == "." || at == valuesName || at == orderName || at == statisticsName
+		switch {
+		case entry.IsDir():
+		case nested && parent == statisticsName:
+			ours = strings.Contains(base, ".bin")
+		case nested:
+			ours = (parent == valuesName || parent == orderName) && strings.Contains(base, ".npy")
+		default: // or of a killed process: ".manifest.json.*.tmp", "order-*.tmp"
+			ours = at == manifestName || at == StateName || strings.HasPrefix(at, "."+manifestName+".") ||
+				strings.HasPrefix(at, "."+StateName+".") || strings.HasPrefix(at, orderName+"-")
 		}
 		if !ours {
 			return fault.Invalidf("%s: it holds %q, which is no part of an index; choose another directory", dir, at)
@@ -116,7 +129,7 @@ func (p *place) clear() error {
 	if err != nil {
 		return fmt.Errorf("index %s: %w", p.dir, err)
 	}
-	return nil
+	return p.makeDirs()
 }
 
 // publish puts the partial directory, now whole, in place of dir.
@@ -153,16 +166,19 @@ func (p *place) steps() []func() error {
 	return slices.Concat(remove, []func() error{
 		func() error { return os.Rename(p.partial, p.dir) },
 		func() error { return atomicfile.SyncDir(parent) },
+		func() error { return os.RemoveAll(filepath.Join(p.dir, StateName)) },
 	})
 }
 
-// leave removes the partial directory and unlocks it. After publish it does
-// nothing.
-func (p *place) leave() {
+// leave unlocks the partial directory, and removes it if told to. After publish
+// it does nothing.
+func (p *place) leave(remove bool) {
 	if p.lock == nil {
 		return
 	}
-	os.RemoveAll(p.partial)
+	if remove {
+		os.RemoveAll(p.partial)
+	}
 	p.lock.Close()
 	p.lock = nil
 }

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
 
-	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/atomicfile"
 	"github.com/gradus-ml/gradus/internal/fault"
-	"github.com/gradus-ml/gradus/internal/mmap"
 	"github.com/gradus-ml/gradus/internal/npy"
 )
 
@@ -24,165 +24,202 @@ import (
 type Writer struct {
 	place    *place
 	manifest Manifest
-	columns  []*ColumnWriter
 }
 
-// Create starts the index DIR of samples. If something is at DIR, that is an
-// error of kind fault.Invalid, unless it is an index or the remains of one and
-// force is set; Commit then replaces it. So is a second Writer for DIR while
-// one is at work, in whatever process. The corpus's fingerprint is computed if
-// it is not known.
-func Create(dir string, s *corpus.Samples, force bool) (*Writer, error) {
-	c := s.Corpus()
-	fingerprint, err := c.Fingerprint()
+// Create starts the index DIR. If something is at DIR, that is an error of kind
+// fault.Invalid, unless it is an index or the remains of one and force is set;
+// Commit then replaces it. So is a second Writer for DIR while one is at work,
+// in whatever process. What a killed process left in DIR.partial is removed.
+func Create(dir string, head Head, force bool) (*Writer, error) {
+	w, err := Resume(dir, head, force)
 	if err != nil {
 		return nil, err
 	}
+	if err := w.Clear(); err != nil {
+		w.Suspend()
+		return nil, err
+	}
+	return w, nil
+}
+
+// Resume is Create, but for what a killed process left in DIR.partial: that is
+// still there, for the caller to use or Clear.
+func Resume(dir string, head Head, force bool) (*Writer, error) {
 	place, err := take(dir, force)
 	if err != nil {
 		return nil, err
 	}
-	meta := c.Meta()
-	return &Writer{place: place, manifest: Manifest{
-		Version: manifestVersion,
-		Corpus: Corpus{
-			Prefix: c.Path(), Fingerprint: fingerprint, Documents: c.Documents(), Tokens: c.Tokens(),
-			Tokenizer: meta.Tokenizer, Vocabulary: meta.Vocabulary,
-		},
-		Cut:     s.Cut(),
-		Samples: s.Len(),
-	}}, nil
+	return &Writer{place: place, manifest: Manifest{Version: manifestVersion, Head: head}}, nil
 }
 
-// ColumnWriter takes the values of one metric.
-type ColumnWriter struct {
-	w      *Writer
-	metric Metric
-	file   *arrayFile
-	next   int64 // sample
-	sum    float64
-	done   bool
-}
+// Dir returns the directory in which the index is made, DIR.partial.
+func (w *Writer) Dir() string { return w.place.partial }
 
-// Column starts the column of a metric: its values as int64 if whole is set, as
-// float64 otherwise. Several columns may be filled at once.
-func (w *Writer) Column(name string, version int, unit string, whole bool) (*ColumnWriter, error) {
-	if err := checkName(name); err != nil {
+// Clear removes what an earlier process left of an index in DIR.partial.
+func (w *Writer) Clear() error { return w.place.clear() }
+
+// Values opens the file that takes a metric's values. The metric needs Name and
+// DType; Finish completes it.
+func (w *Writer) Values(m Metric) (*Values, error) {
+	if err := w.checkNew(m); err != nil {
 		return nil, err
 	}
-	for _, c := range w.columns {
-		if c.metric.Name == name {
-			return nil, fault.Invalidf("metric %s is asked for twice", name)
+	return OpenValues(w.file(arrayName(valuesName, m.Name)), m, 0, w.manifest.Samples)
+}
+
+func (w *Writer) file(name string) string {
+	return filepath.Join(w.place.partial, filepath.FromSlash(name))
+}
+
+func (w *Writer) checkNew(m Metric) error {
+	if err := checkName(m.Name); err != nil {
+		return err
+	}
+	for _, have := range w.manifest.Metrics {
+		if have.Name == m.Name {
+			return fault.Invalidf("metric %s is asked for twice", m.Name)
 		}
 	}
-	dtype := npy.Float64
-	if whole {
-		dtype = npy.Int64
+	return nil
+}
+
+// Finish makes the order of a metric whose values are all written and closed,
+// on workers cores and in about memory bytes (0: DefaultMemory), adds the column
+// to the index and returns it as the manifest will list it. A cancelled ctx ends
+// it with ctx.Err().
+func (w *Writer) Finish(ctx context.Context, m Metric, workers int, memory int64) (Metric, error) {
+	if err := w.checkNew(m); err != nil {
+		return m, err
 	}
-	file, err := w.createArray(arrayName(valuesName, name), dtype)
+	if memory <= 0 {
+		memory = DefaultMemory
+	}
+	n := w.manifest.Samples
+	m.Values.Name, m.Order.Name = arrayName(valuesName, m.Name), arrayName(orderName, m.Name)
+	values, err := openValues(w.file(m.Values.Name), m, n)
 	if err != nil {
-		return nil, err
+		return m, err
 	}
-	c := &ColumnWriter{w: w, file: file, metric: Metric{
-		Name: name, Version: version, Unit: unit, DType: dtype.String(),
-		Min: math.Inf(1), Max: math.Inf(-1),
-	}}
-	w.columns = append(w.columns, c)
-	return c, nil
+	defer values.close()
+	measured := make(chan error, 1) // beside the sort: it reads the same file
+	go func() { measured <- m.measure(ctx, values) }()
+	order, quantiles, err := w.order(ctx, m, values, workers, memory)
+	if failed := <-measured; err == nil {
+		err = failed
+	}
+	if err != nil {
+		return m, err
+	}
+	m.Order, m.Quantiles = order, quantiles
+	w.manifest.Metrics = append(w.manifest.Metrics, m)
+	return m, nil
 }
 
-// Append adds the values of the next len(values) samples. A value that is not
-// finite, or not whole in a column of whole numbers (or beyond 2^53, where
-// float64 has gaps), is an error of kind fault.Invalid with the sample's id. A
-// negative zero is made a zero, in values too.
-func (c *ColumnWriter) Append(values []float64) error {
-	if n := c.w.manifest.Samples; int64(len(values)) > n-c.next {
-		return fmt.Errorf("metric %s: %d values; there are only %d samples", c.metric.Name, c.next+int64(len(values)), n)
+// Add adds a column that an earlier Writer for DIR has finished, in the same
+// DIR.partial, and that was killed before Commit.
+func (w *Writer) Add(m Metric) error {
+	if err := w.checkNew(m); err != nil {
+		return err
 	}
-	whole := c.metric.DType == npy.Int64.String()
-	for i, v := range values {
-		switch {
-		case math.IsNaN(v) || math.IsInf(v, 0):
-			return fault.Invalidf("metric %s: sample %d has the value %v; a value must be finite", c.metric.Name, c.next+int64(i), v)
-		case whole && (v != math.Trunc(v) || math.Abs(v) > 1<<53):
-			return fault.Invalidf("metric %s: sample %d has the value %v; the metric promises whole numbers up to 2^53", c.metric.Name, c.next+int64(i), v)
-		case v == 0:
-			values[i] = 0 // not negative zero, which would sort elsewhere
+	w.manifest.Metrics = append(w.manifest.Metrics, m)
+	return nil
+}
+
+// measure fills in what one pass over the values tells: their file's checksum,
+// minimum, maximum and mean.
+func (m *Metric) measure(ctx context.Context, values *valueFile) error {
+	sum := sha256.New()
+	sum.Write(npy.Header(m.dtype(), values.n))
+	total := 0.0
+	m.Min, m.Max = math.Inf(1), math.Inf(-1)
+	err := values.each(0, values.n, func(_ int64, values []float64, raw []byte) error {
+		sum.Write(raw)
+		for _, v := range values {
+			total += v
+			m.Min, m.Max = min(m.Min, v), max(m.Max, v)
 		}
-		c.metric.Min, c.metric.Max = min(c.metric.Min, values[i]), max(c.metric.Max, values[i])
-		c.sum += v
+		return ctx.Err()
+	})
+	if err != nil {
+		return err
 	}
-	c.next += int64(len(values))
-	return c.file.array.Floats(values)
-}
-
-// Close ends the column once all values have come, and makes its order on
-// workers cores. A cancelled ctx ends it with ctx.Err().
-func (c *ColumnWriter) Close(ctx context.Context, workers int) error {
-	m, n := &c.metric, c.w.manifest.Samples
-	if c.next != n {
-		return fmt.Errorf("metric %s: %d values for %d samples", m.Name, c.next, n)
-	}
-	if m.Mean = c.sum / float64(n); math.IsInf(m.Mean, 0) {
+	if m.Mean = total / float64(values.n); math.IsInf(m.Mean, 0) {
 		return fault.Invalidf("metric %s: its values are too large to be summed", m.Name)
 	}
-	var err error
-	if m.Values, err = c.file.commit(); err != nil {
-		return err
-	}
-	name := filepath.Join(c.w.place.partial, filepath.FromSlash(m.Values.Name))
-	mapped, err := mmap.Open(name)
-	if err != nil {
-		return err
-	}
-	defer mapped.Close()
-	values, err := npy.Parse(name, mapped.Bytes())
-	if err != nil {
-		return err
-	}
-	if orderType(n) == npy.Uint32 {
-		err = writeOrder[uint32](ctx, c, values, workers)
-	} else {
-		err = writeOrder[uint64](ctx, c, values, workers)
-	}
-	c.done = err == nil
-	return err
+	m.Values.Bytes, m.Values.SHA256 = values.head+8*values.n, hexDigest(sum.Sum(nil))
+	return nil
 }
 
-func writeOrder[T uint32 | uint64](ctx context.Context, c *ColumnWriter, values npy.Array, workers int) error {
-	ids, err := sortedIDs[T](ctx, values, workers)
+// order writes the file of the order.
+func (w *Writer) order(ctx context.Context, m Metric, values *valueFile, workers int, memory int64) (File, []float64, error) {
+	file, err := w.createArray(m.Order.Name, orderType(values.n))
 	if err != nil {
-		return err
-	}
-	file, err := c.w.createArray(arrayName(orderName, c.metric.Name), orderType(values.Len()))
-	if err != nil {
-		return err
+		return File{}, nil, err
 	}
 	defer file.file.Abort()
-	if err := npy.IDs(file.array, ids); err != nil {
-		return fmt.Errorf("write %s: %w", file.name, err)
+	q := &quantiler{n: values.n, descending: m.Descending}
+	if orderType(values.n) == npy.Uint32 {
+		err = writeOrder[uint32](ctx, file, q, sorter[uint32]{values, m.Descending, workers}, w.place.partial, memory)
+	} else {
+		err = writeOrder[uint64](ctx, file, q, sorter[uint64]{values, m.Descending, workers}, w.place.partial, memory)
 	}
-	c.metric.Quantiles = make([]float64, 101)
-	for percent := range c.metric.Quantiles {
-		id := ids[rankOf(float64(percent), values.Len())]
-		c.metric.Quantiles[percent] = values.Float64(int64(id))
+	if err != nil {
+		return File{}, nil, err
 	}
-	c.metric.Order, err = file.commit()
-	return err
+	order, err := file.commit()
+	return order, q.values, err
 }
 
-// Commit completes the index, once all columns are closed, and puts it in
-// place. If it fails before the old index is touched, everything is taken back;
-// if it fails while the new one takes its place, the new one stays in
-// DIR.partial, and the error says so.
+func writeOrder[T id](ctx context.Context, file *arrayFile, q *quantiler, s sorter[T], dir string, memory int64) error {
+	return s.all(ctx, dir, memory, func(r run[T]) error {
+		q.see(r.keys)
+		if err := npy.IDs(file.array, r.ids); err != nil {
+			return fmt.Errorf("write %s: %w", file.name, err)
+		}
+		return ctx.Err()
+	})
+}
+
+// quantiler picks the values at 0, 1, ..., 100 percent as the order goes by.
+type quantiler struct {
+	n, rank    int64 // of all samples; of the next key
+	descending bool
+	values     []float64
+}
+
+func (q *quantiler) see(keys []uint64) {
+	for len(q.values) <= 100 {
+		rank := rankOf(float64(len(q.values)), q.n)
+		if rank >= q.rank+int64(len(keys)) {
+			break
+		}
+		q.values = append(q.values, keyValue(keys[rank-q.rank], q.descending))
+	}
+	q.rank += int64(len(keys))
+}
+
+// AddStatistic keeps what was gathered over the whole corpus, so that the index
+// can be extended, and its values made again.
+func (w *Writer) AddStatistic(name string, data []byte) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	file := File{Name: statisticName(name), Bytes: int64(len(data)), SHA256: hexDigest(sum256(data))}
+	if err := os.Mkdir(w.file(statisticsName), 0o777); err != nil && !os.IsExist(err) {
+		return fmt.Errorf("index %s: %w", w.place.dir, err)
+	}
+	if err := writeFile(w.file(file.Name), data); err != nil {
+		return err
+	}
+	w.manifest.Statistics = append(w.manifest.Statistics, Statistic{Name: name, File: file})
+	return nil
+}
+
+// Commit completes the index and puts it in place. If it fails before the old
+// index is touched, everything is taken back; if it fails while the new one
+// takes its place, the new one stays in DIR.partial, and the error says so.
 func (w *Writer) Commit() error {
 	defer w.Abort()
-	for _, c := range w.columns {
-		if !c.done {
-			return fmt.Errorf("metric %s is not closed", c.metric.Name)
-		}
-		w.manifest.Metrics = append(w.manifest.Metrics, c.metric)
-	}
 	if err := w.manifest.validate(); err != nil {
 		return fmt.Errorf("index %s: %w", w.place.dir, err)
 	}
@@ -190,27 +227,45 @@ func (w *Writer) Commit() error {
 	if err != nil {
 		return fmt.Errorf("index %s: %w", w.place.dir, err)
 	}
-	err = atomicfile.Write(filepath.Join(w.place.partial, manifestName), func(out io.Writer) error {
-		_, err := out.Write(data)
+	if err := w.sweep(); err != nil {
 		return err
-	})
-	if err != nil {
+	}
+	if err := writeFile(w.file(manifestName), data); err != nil {
 		return err
 	}
 	return w.place.publish()
 }
 
+// sweep removes what the manifest does not list: temporary files of a killed
+// process, columns that were not finished.
+func (w *Writer) sweep() error {
+	keep := map[string]bool{StateName: true}
+	for _, m := range w.manifest.Metrics {
+		keep[m.Values.Name], keep[m.Order.Name] = true, true
+	}
+	for _, s := range w.manifest.Statistics {
+		keep[s.File.Name] = true
+	}
+	return filepath.WalkDir(w.place.partial, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		if at, err := filepath.Rel(w.place.partial, path); err != nil || keep[filepath.ToSlash(at)] {
+			return err
+		}
+		return os.Remove(path)
+	})
+}
+
 // Manifest returns the manifest, complete after Commit.
 func (w *Writer) Manifest() Manifest { return w.manifest }
 
-// Abort removes what was written. After Commit it does nothing, so that it can
-// be deferred right after Create.
-func (w *Writer) Abort() {
-	for _, c := range w.columns {
-		c.file.file.Abort()
-	}
-	w.place.leave()
-}
+// Abort removes what was written. After Commit or Suspend it does nothing, so
+// that it can be deferred right after Create.
+func (w *Writer) Abort() { w.place.leave(true) }
+
+// Suspend lets go of DIR.partial and leaves it for another Writer to take up.
+func (w *Writer) Suspend() { w.place.leave(false) }
 
 // arrayFile is a .npy file of the index while it is written, and its checksum.
 type arrayFile struct {
@@ -221,7 +276,7 @@ type arrayFile struct {
 }
 
 func (w *Writer) createArray(name string, dtype npy.DType) (*arrayFile, error) {
-	file, err := atomicfile.Create(filepath.Join(w.place.partial, filepath.FromSlash(name)))
+	file, err := atomicfile.Create(w.file(name))
 	if err != nil {
 		return nil, fmt.Errorf("index %s: %w", w.place.dir, err)
 	}
@@ -252,4 +307,17 @@ type tally struct {
 func (t *tally) Write(p []byte) (int, error) {
 	t.bytes += int64(len(p))
 	return t.sum.Write(p)
+}
+
+// writeFile puts data at path, whole or not at all.
+func writeFile(path string, data []byte) error {
+	return atomicfile.Write(path, func(out io.Writer) error {
+		_, err := out.Write(data)
+		return err
+	})
+}
+
+func sum256(data []byte) []byte {
+	sum := sha256.Sum256(data)
+	return sum[:]
 }
