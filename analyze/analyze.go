@@ -1,24 +1,34 @@
 // Package analyze measures every sample of a corpus by metrics and makes an
 // index of it.
 //
-// Its nouns: a Block is a run of samples that is read and scored as one; a pass
-// goes through the whole corpus once. Run makes at most three: it gathers the
-// statistics that the metrics need (one pass over the tokens for all of them,
-// none if none is needed), it scores (one pass over the samples for all
-// metrics), and it orders the samples by each metric.
+// Its nouns: a Job is what is to be measured, planned into passes; a Block is a
+// run of samples that is read and measured as one; a Mapper makes a pass over
+// blocks; a Shard is one of several parts of a job that different machines make.
 //
-// Blocks are mapped on all cores and merged in order, and the values of a
-// sample depend on nothing but the sample and the statistics, which add up
-// exactly; so the index is the same bytes for any number of workers and any
-// size of block. The maps are plain functions, Gather and Score, and what they
-// return can travel: another runtime can call them.
+// A pass goes through the whole corpus once. In it, statistics are gathered and
+// samples are scored by all metrics whose statistics earlier passes have
+// gathered: length needs none and is scored in the first pass, while tokens are
+// counted for rarity, which is scored in the second. At the end the samples are
+// ordered by each metric.
+//
+// Blocks are mapped on all cores. The values of a sample depend on nothing but
+// the sample and the statistics, which add up exactly; so the index is the same
+// bytes for any number of workers, any size of block, however often the process
+// was killed and went on, and however many shards it was made in. The map is a
+// plain function, Mapper.Map, and what it returns can travel: another runtime
+// can call it.
+//
+// Memory is bounded by Options.Memory beside what the metrics themselves hold:
+// tokens are read past the map, values are written where they belong as they
+// come, and an order that does not fit is sorted in runs. A sample has to fit.
 package analyze
 
 import (
 	"context"
-	"maps"
+	"errors"
+	"fmt"
+	"os"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/gradus-ml/gradus/corpus"
@@ -27,217 +37,255 @@ import (
 	"github.com/gradus-ml/gradus/metric"
 )
 
-// Options of Run. The zero of a field is its default.
+// Options of an analysis. The zero of a field is its default.
 type Options struct {
-	// Metrics to measure, in the order the index will list them; default:
-	// length and rarity.
-	Metrics []metric.Metric
 	// Workers is the number of cores to use; default: all.
 	Workers int
+	// Memory is about how many bytes ordering may take; default:
+	// index.DefaultMemory.
+	Memory int64
 	// BlockTokens is how many tokens a worker reads at once, at least one
-	// sample; default: 2^18, which with their int32 make 1 MiB and stay in a
-	// core's cache.
+	// sample; default: what takes a few hundredths of a second.
 	BlockTokens int
+	// Checkpoint is how often what is done is made durable; default: each
+	// second, or less often where that would take a twentieth of the time.
+	Checkpoint time.Duration
 	// Force replaces an index that is at the directory already.
 	Force bool
+	// Restart throws away what a killed process has left of another analysis,
+	// which otherwise is an error.
+	Restart bool
 	// Progress, if not nil, is called at the beginning of each pass and after
 	// each block, from one goroutine at a time.
 	Progress func(Progress)
 }
 
-// Progress is how far a pass has come.
-type Progress struct {
-	Pass    string // "statistics", "scores" or "order"
-	Samples int64  // done in this pass, of TotalSamples; 0 while gathering statistics
-	Tokens  int64  // done in this pass, of TotalTokens; 0 while ordering
-	// What the pass has to do. While scoring windows that is a little more
-	// than the corpus, since neighbours share a token.
-	TotalSamples, TotalTokens int64
+func (o Options) withDefaults() (Options, error) {
+	if o.BlockTokens < 0 || o.Workers < 0 || o.Memory < 0 || o.Checkpoint < 0 {
+		return o, fault.Invalidf("analyze: %d workers, %d bytes of memory, blocks of %d tokens, checkpoints each %v; all must be 0 (the default) or more", o.Workers, o.Memory, o.BlockTokens, o.Checkpoint)
+	}
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Checkpoint == 0 {
+		o.Checkpoint = time.Second
+	}
+	if o.Progress == nil {
+		o.Progress = func(Progress) {}
+	}
+	return o, nil
 }
 
-// Result is what Run has done.
+// Progress is how far a pass has come.
+type Progress struct {
+	Pass                      string // its name, or "order"
+	Samples, Tokens           int64  // done in this pass, by this process or one before it
+	TotalSamples, TotalTokens int64  // what the pass has to do; no tokens while ordering
+	Resumed                   int64  // of Samples: done by a process before this one
+}
+
+// Result is what an analysis has done.
 type Result struct {
 	Index    string         `json:"index"` // the directory
 	Manifest index.Manifest `json:"manifest"`
 	Workers  int            `json:"workers"`
 	Passes   []Pass         `json:"passes"`
-	Seconds  float64        `json:"seconds"` // of all passes and what lies between
+	// Resumed is how many samples of the pass under way an earlier process had
+	// done.
+	Resumed int64   `json:"resumed,omitempty"`
+	Seconds float64 `json:"seconds"` // of this process
 }
 
-// Pass is one pass that was made.
+// Pass is one pass that was made, by all processes together.
 type Pass struct {
-	Name    string  `json:"name"`
-	Samples int64   `json:"samples,omitempty"` // went through
-	Tokens  int64   `json:"tokens,omitempty"`  // went through
-	Seconds float64 `json:"seconds"`
+	Name       string   `json:"name"`
+	Statistics []string `json:"statistics,omitempty"` // gathered
+	Metrics    []string `json:"metrics,omitempty"`    // scored
+	Samples    int64    `json:"samples,omitempty"`    // gone through
+	Tokens     int64    `json:"tokens,omitempty"`     // gone through
+	Bytes      int64    `json:"bytes,omitempty"`      // read of the corpus
+	Seconds    float64  `json:"seconds"`
 }
 
-// Run measures the samples by the metrics and makes the index dir.
+// Run measures samples by metrics and makes the index dir: NewJob and Job.Run.
+// Without metrics, it measures length and rarity.
+func Run(ctx context.Context, s *corpus.Samples, metrics []metric.Metric, dir string, o Options) (Result, error) {
+	if len(metrics) == 0 {
+		metrics = []metric.Metric{metric.Length(), metric.Rarity()}
+	}
+	job, err := NewJob(s, metrics)
+	if err != nil {
+		return Result{}, err
+	}
+	return job.Run(ctx, dir, o)
+}
+
+// Run makes the index dir of the job.
 //
-// If it fails or ctx is cancelled (then it returns ctx.Err()), nothing new is
-// left, and an index that was at dir is still there. A metric that fails, or
-// gives what is no finite number, ends the analysis with an error that names
-// the sample; with several at fault it is the first of them, for any number of
+// If it fails or ctx is cancelled (then it returns ctx.Err()), an index that was
+// at dir is still there, and what was done is kept in DIR.partial, from where
+// the next Run of the same job goes on; another job there is an error of kind
+// fault.Mismatch, unless Options.Restart is set. A metric that fails, or gives
+// what is no finite number, ends the analysis with an error that names the
+// sample; with several at fault it is the first of them, for any number of
 // workers.
-func Run(ctx context.Context, s *corpus.Samples, dir string, o Options) (Result, error) {
-	if o.BlockTokens < 0 || o.Workers < 0 {
-		return Result{}, fault.Invalidf("analyze: %d workers and blocks of %d tokens; both must be 0 (the default) or more", o.Workers, o.BlockTokens)
+func (j *Job) Run(ctx context.Context, dir string, o Options) (Result, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return Result{}, err
 	}
-	if len(o.Metrics) == 0 {
-		o.Metrics = []metric.Metric{metric.Length(), metric.Rarity()}
+	id, err := j.identity(Shard{})
+	if err != nil {
+		return Result{}, err
 	}
-	if o.Workers == 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
+	r := newRun(j, dir, o)
+	w, err := index.Resume(dir, id.Head, o.Force)
+	if err != nil {
+		return Result{}, err
 	}
-	if o.BlockTokens == 0 {
-		o.BlockTokens = DefaultBlockTokens
+	defer func() { // keep what there is to go on from
+		if s, err := readState(w.Dir()); s != nil || err != nil {
+			w.Suspend()
+		}
+		w.Abort()
+	}()
+	if err := resumable(w.Dir(), id, o.Restart); err != nil {
+		w.Suspend()
+		return Result{}, err
 	}
-	if o.Progress == nil {
-		o.Progress = func(Progress) {}
+	p, err := openPart(j, w.Dir(), id, o)
+	if err != nil {
+		return Result{}, err
 	}
-	r := &run{Options: o, samples: s, started: time.Now()}
-	return r.run(ctx, dir)
+	own := map[string]*state{w.Dir(): p.state}
+	p.gathered = func(pass int) (map[string]metric.Statistic, error) { return j.gather(pass, own) }
+	if p.state.Pass < j.Passes() {
+		r.resumed = p.state.Samples
+	}
+	err = p.run(ctx)
+	for i, pass := range p.state.Passes {
+		r.add(i, pass)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	if err := r.order(ctx, w, id.Metrics, p.state); err != nil {
+		return Result{}, err
+	}
+	gathered, err := j.gather(j.Passes(), own)
+	if err != nil {
+		return Result{}, err
+	}
+	return r.commit(w, gathered)
+}
+
+// identity is what decides the bytes of the index.
+func (j *Job) identity(s Shard) (identity, error) {
+	head, err := index.HeadOf(j.samples)
+	return identity{Head: head, Metrics: j.Metrics(), Shard: s, Base: j.base.name()}, err
+}
+
+// resumable looks at what is in a working directory: nothing, or the same job.
+// Anything else is an error, or removed.
+func resumable(dir string, id identity, restart bool) error {
+	s, err := readState(dir)
+	if err == nil && s != nil {
+		if difference := s.Job.same(id); difference != "" {
+			err = fault.Mismatchf("%s holds an unfinished analysis of something else (%s); run that one again to finish it, or restart to throw it away", dir, difference)
+		}
+	}
+	if err != nil && !restart {
+		return err
+	}
+	if err == nil && s != nil {
+		return nil
+	}
+	return empty(dir)
+}
+
+// empty removes what is in a directory.
+func empty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(dir+string(os.PathSeparator)+e.Name()))
+	}
+	return err
 }
 
 // run is an analysis under way.
 type run struct {
-	Options
-	samples *corpus.Samples
+	job     *Job
+	dir     string
+	o       Options
 	started time.Time
 	passes  []Pass
+	resumed int64
 }
 
-func (r *run) run(ctx context.Context, dir string) (Result, error) {
-	w, err := index.Create(dir, r.samples, r.Force)
-	if err != nil {
-		return Result{}, err
+func newRun(j *Job, dir string, o Options) *run {
+	return &run{job: j, dir: dir, o: o, started: time.Now()}
+}
+
+// add adds what a part has done in a pass.
+func (r *run) add(pass int, p Pass) {
+	if pass == len(r.passes) {
+		r.passes = append(r.passes, p)
+		return
 	}
-	defer w.Abort()
-	columns := make([]*index.ColumnWriter, len(r.Metrics))
-	for i, m := range r.Metrics {
-		info := m.Info()
-		if columns[i], err = w.Column(info.Name, info.Version, info.Unit, info.Kind == metric.Whole); err != nil {
-			return Result{}, err
+	sum := &r.passes[pass]
+	sum.Samples += p.Samples
+	sum.Tokens += p.Tokens
+	sum.Bytes += p.Bytes
+	sum.Seconds += p.Seconds
+}
+
+// order makes the order of each column, one after the other: each takes all
+// cores, and memory for one. Columns that the state lists are finished.
+func (r *run) order(ctx context.Context, w *index.Writer, metrics []index.Metric, s *state) error {
+	began := time.Now()
+	n := r.job.samples.Len()
+	p := Progress{Pass: "order", TotalSamples: n * int64(len(metrics))}
+	r.o.Progress(p)
+	for i, m := range metrics {
+		var err error
+		if s != nil && i < len(s.Columns) {
+			err = w.Add(s.Columns[i])
+		} else if m, err = w.Finish(ctx, m, r.o.Workers, r.o.Memory); err == nil && s != nil {
+			s.Columns = append(s.Columns, m)
+			if time.Since(began) > r.o.Checkpoint {
+				err = s.write(w.Dir())
+			}
 		}
+		if err != nil {
+			return err
+		}
+		p.Samples += n
+		r.o.Progress(p)
 	}
-	source, err := r.gather(ctx)
-	if err != nil {
-		return Result{}, err
-	}
-	if err := r.score(ctx, source, columns); err != nil {
-		return Result{}, err
-	}
-	if err := r.order(ctx, columns); err != nil {
-		return Result{}, err
-	}
-	if err := ctx.Err(); err != nil {
-		return Result{}, err
+	r.passes = append(r.passes, Pass{Name: p.Pass, Samples: p.Samples, Seconds: time.Since(began).Seconds()})
+	return ctx.Err()
+}
+
+// commit puts the index in place, with the statistics of all passes.
+func (r *run) commit(w *index.Writer, gathered map[string]metric.Statistic) (Result, error) {
+	for _, p := range r.job.passes {
+		for _, s := range p.statistics {
+			data, err := gathered[s.Name()].MarshalBinary()
+			if err != nil {
+				return Result{}, fmt.Errorf("statistic %s: %w", s.Name(), err)
+			}
+			kept, err := index.KeepStatistic(w.Dir(), s.Name(), r.job.base.tokens(r.job, s.Name()), data)
+			if err != nil {
+				return Result{}, err
+			}
+			w.AddStatistic(kept)
+		}
 	}
 	if err := w.Commit(); err != nil {
 		return Result{}, err
 	}
 	return Result{
-		Index: dir, Manifest: w.Manifest(), Workers: r.Workers,
-		Passes: r.passes, Seconds: time.Since(r.started).Seconds(),
+		Index: r.dir, Manifest: w.Manifest(), Workers: r.o.Workers,
+		Passes: r.passes, Resumed: r.resumed, Seconds: time.Since(r.started).Seconds(),
 	}, nil
-}
-
-// pass reports the progress of one pass and, at its end, adds it to the list.
-func (r *run) pass(p Progress, do func(progress func(samples, tokens int64)) error) error {
-	began := time.Now()
-	r.Progress(p)
-	err := do(func(samples, tokens int64) {
-		p.Samples += samples
-		p.Tokens += tokens
-		r.Progress(p)
-	})
-	r.passes = append(r.passes, Pass{p.Pass, p.Samples, p.Tokens, time.Since(began).Seconds()})
-	return err
-}
-
-// gather makes the pass over the tokens, if a metric needs a statistic.
-func (r *run) gather(ctx context.Context) (metric.Source, error) {
-	c := r.samples.Corpus()
-	source := metric.Source{Meta: c.Meta(), Samples: r.samples, Statistics: map[string]metric.Statistic{}}
-	for _, m := range r.Metrics {
-		for _, s := range m.Statistics() {
-			source.Statistics[s.Name()] = s
-		}
-	}
-	if len(source.Statistics) == 0 {
-		return source, nil
-	}
-	var total []metric.Statistic
-	for _, name := range slices.Sorted(maps.Keys(source.Statistics)) {
-		total = append(total, source.Statistics[name])
-	}
-	// Each worker gathers for itself: a statistic may be megabytes, and merging
-	// it once a block would cost more than counting.
-	own := make([][]metric.Statistic, r.Workers)
-	for w := range own {
-		for _, s := range total {
-			own[w] = append(own[w], s.New())
-		}
-	}
-	err := r.pass(Progress{Pass: "statistics", TotalTokens: c.Tokens()}, func(progress func(samples, tokens int64)) error {
-		count := func(w int, s span) (int64, error) { return s.end - s.start, Gather(c, s.start, s.end, own[w]) }
-		err := inOrder(ctx, r.Workers, spans(c.Tokens(), int64(r.BlockTokens)), count, func(tokens int64) error {
-			progress(0, tokens)
-			return nil
-		})
-		for w := range own {
-			for i, s := range own[w] {
-				if err == nil {
-					err = total[i].Merge(s)
-				}
-			}
-		}
-		return err
-	})
-	return source, err
-}
-
-// score makes the pass over the samples and fills the columns.
-func (r *run) score(ctx context.Context, source metric.Source, columns []*index.ColumnWriter) error {
-	scorers := make([][]metric.Scorer, r.Workers)
-	for w := range scorers {
-		for _, m := range r.Metrics {
-			scorer, err := m.Scorer(source)
-			if err != nil {
-				return err
-			}
-			scorers[w] = append(scorers[w], scorer)
-		}
-	}
-	p := Progress{Pass: "scores", TotalSamples: r.samples.Len(), TotalTokens: r.samples.Corpus().Tokens()}
-	if n := r.samples.Cut().Window; n > 0 {
-		p.TotalTokens = r.samples.Len() * (int64(n) + 1)
-	}
-	return r.pass(p, func(progress func(samples, tokens int64)) error {
-		score := func(w int, b Block) (Scores, error) { return Score(r.samples, b, r.Metrics, scorers[w]) }
-		return inOrder(ctx, r.Workers, Blocks(r.samples, r.BlockTokens), score, func(s Scores) error {
-			for i, values := range s.Values {
-				if err := columns[i].Append(values); err != nil {
-					return err
-				}
-			}
-			progress(s.Block.End-s.Block.Start, s.Tokens)
-			return nil
-		})
-	})
-}
-
-// order makes the order of each column, one after the other: each takes all
-// cores, and memory for one.
-func (r *run) order(ctx context.Context, columns []*index.ColumnWriter) error {
-	p := Progress{Pass: "order", TotalSamples: r.samples.Len() * int64(len(columns))}
-	return r.pass(p, func(progress func(samples, tokens int64)) error {
-		for _, c := range columns {
-			if err := c.Close(ctx, r.Workers); err != nil {
-				return err
-			}
-			progress(r.samples.Len(), 0)
-		}
-		return nil
-	})
 }

@@ -3,7 +3,6 @@ package analyze
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"math"
@@ -11,8 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/index"
@@ -163,7 +162,8 @@ func TestAgainstNaive(t *testing.T) {
 		write(t, prefix, vocabulary, documents...)
 		s := open(t, prefix, cut)
 		defer s.Corpus().Close()
-		result, err := Run(context.Background(), s, dir, Options{
+		result, err := Run(context.Background(), s, nil, dir, Options{
+			Checkpoint:  time.Duration(rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "checkpoint")),
 			Workers:     rapid.IntRange(0, 4).Draw(t, "workers"),
 			BlockTokens: rapid.IntRange(1, 100).Draw(t, "block"),
 			Force:       true,
@@ -184,11 +184,11 @@ func TestAgainstNaive(t *testing.T) {
 				t.Fatalf("sample %d: rarity %v, want %v", id, got["rarity"][id], want)
 			}
 		}
-		tokens := 0.0
-		for _, n := range length {
-			tokens += n
+		p := result.Passes
+		if len(p) != 3 || p[0].Tokens != s.Corpus().Tokens() || p[1].Tokens != p[0].Tokens || p[0].Samples != s.Len() || p[1].Samples != s.Len() || p[2].Samples != 2*s.Len() {
+			t.Fatalf("%+v", p)
 		}
-		if p := result.Passes; len(p) != 3 || p[0].Tokens != s.Corpus().Tokens() || p[1].Samples != s.Len() || float64(p[1].Tokens) != tokens || p[2].Samples != 2*s.Len() {
+		if !slices.Equal(p[0].Metrics, []string{"length"}) || !slices.Equal(p[0].Statistics, []string{"token-counts"}) || !slices.Equal(p[1].Metrics, []string{"rarity"}) {
 			t.Fatalf("%+v", p)
 		}
 	})
@@ -204,17 +204,18 @@ func TestSameBytes(t *testing.T) {
 		var want map[string]string
 		for _, o := range []Options{
 			{Workers: 1}, {Workers: 2, BlockTokens: 1000}, {Workers: 7, BlockTokens: 1}, {Workers: 7, BlockTokens: 333}, {},
+			{Memory: 1}, {Checkpoint: 1, BlockTokens: 500},
 		} {
 			dir := filepath.Join(base, "x")
 			o.Force = true
-			if _, err := Run(context.Background(), s, dir, o); err != nil {
+			if _, err := Run(context.Background(), s, nil, dir, o); err != nil {
 				t.Fatal(err)
 			}
 			got := tree(t, dir)
 			if want == nil {
 				want = got
 			}
-			if len(got) != 5 || !maps.Equal(got, want) {
+			if len(got) != 6 || !maps.Equal(got, want) {
 				t.Errorf("%s with %d workers and blocks of %d tokens: other bytes", cut, o.Workers, o.BlockTokens)
 			}
 		}
@@ -222,59 +223,104 @@ func TestSameBytes(t *testing.T) {
 	}
 }
 
-// Another runtime: statistics of parts travel as bytes, blocks are scored
-// elsewhere, and what comes of it is the directory that Run makes.
-func TestMapsByHand(t *testing.T) {
+// Another runtime: a mapper a block, in any order; statistics travel as bytes,
+// scores go where they belong, and what comes of it is the directory that Run
+// makes.
+func TestMapperByHand(t *testing.T) {
 	base := t.TempDir()
 	prefix := filepath.Join(base, "c")
 	write(t, prefix, 0, text(500)...)
 	s := open(t, prefix, corpus.Cut{Window: 8})
 	defer s.Corpus().Close()
-	if _, err := Run(context.Background(), s, filepath.Join(base, "x"), Options{Metrics: []metric.Metric{metric.Rarity()}}); err != nil {
+	metrics := []metric.Metric{metric.Rarity(), metric.Length()}
+	if _, err := Run(context.Background(), s, metrics, filepath.Join(base, "x"), Options{}); err != nil {
 		t.Fatal(err)
 	}
 
-	total := metric.Rarity().Statistics()[0]
-	for from, n := int64(0), s.Corpus().Tokens(); from < n; from += 777 {
-		part := metric.Rarity().Statistics()
-		if err := Gather(s.Corpus(), from, min(from+777, n), part); err != nil {
-			t.Fatal(err)
-		}
-		data, err := part[0].MarshalBinary()
-		arrived := total.New()
-		if err := errors.Join(err, arrived.UnmarshalBinary(data), total.Merge(arrived)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	scorer, err := metric.Rarity().Scorer(metric.Source{Meta: s.Corpus().Meta(), Statistics: map[string]metric.Statistic{total.Name(): total}})
+	job, err := NewJob(s, metrics)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := index.Create(filepath.Join(base, "y"), s, false)
+	head, err := index.HeadOf(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := index.Create(filepath.Join(base, "y"), head, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Abort()
-	c, err := w.Column("rarity", 1, "nats", false)
-	if err != nil {
-		t.Fatal(err)
+	var columns []*index.Values
+	for _, m := range job.Metrics() {
+		v, err := w.Values(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		columns = append(columns, v)
 	}
-	for b := range Blocks(s, 100) {
-		scores, err := Score(s, b, []metric.Metric{metric.Rarity()}, []metric.Scorer{scorer})
-		if err := errors.Join(err, c.Append(scores.Values[0])); err != nil {
+	blocks := slices.Collect(Blocks(s, 0, s.Len(), func() int { return 100 }))
+	gathered := map[string]metric.Statistic{}
+	for pass := range job.Passes() {
+		total := job.Statistics(pass)
+		for _, b := range slices.Backward(blocks) {
+			m, err := job.Mapper(pass, gathered)
+			if err != nil {
+				t.Fatal(err)
+			}
+			scores, err := m.Map(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, values := range scores.Values {
+				if err := columns[i].WriteAt(values, b.Start); values != nil && err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i, part := range m.Statistics() {
+				data, err := part.MarshalBinary()
+				arrived := part.New()
+				if err := errors.Join(err, arrived.UnmarshalBinary(data), total[i].Merge(arrived)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := m.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, x := range total {
+			gathered[x.Name()] = x
+		}
+	}
+	for i, m := range job.Metrics() {
+		if err := columns[i].Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Finish(context.Background(), m, 1, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(c.Close(context.Background(), 1), w.Commit()); err != nil {
+	for name, x := range gathered {
+		data, err := x.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept, err := index.KeepStatistic(w.Dir(), name, s.Corpus().Tokens(), data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.AddStatistic(kept)
+	}
+	if err := w.Commit(); err != nil {
 		t.Fatal(err)
 	}
 	if !maps.Equal(tree(t, filepath.Join(base, "x")), tree(t, filepath.Join(base, "y"))) {
 		t.Error("by hand and by Run, the indexes differ")
 	}
-	if _, err := Score(s, Block{0, s.Len() + 1}, nil, nil); !errors.Is(err, fault.Invalid) {
-		t.Error(err)
+	m, err := job.Mapper(0, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := Gather(s.Corpus(), 0, s.Corpus().Tokens()+1, nil); !errors.Is(err, fault.Invalid) {
+	if _, err := m.Map(Block{0, s.Len() + 1}); !errors.Is(err, fault.Invalid) {
 		t.Error(err)
 	}
 }
@@ -292,7 +338,7 @@ func TestHostileSamples(t *testing.T) {
 			write(t, filepath.Join(base, "c"), 0, documents...)
 			s := open(t, filepath.Join(base, "c"), corpus.Cut{Documents: true})
 			defer s.Corpus().Close()
-			if _, err := Run(context.Background(), s, filepath.Join(base, "x"), Options{}); err != nil {
+			if _, err := Run(context.Background(), s, nil, filepath.Join(base, "x"), Options{}); err != nil {
 				t.Fatal(err)
 			}
 			for id, v := range values(t, filepath.Join(base, "x"))["rarity"] {
@@ -319,61 +365,12 @@ func TestCorruptToken(t *testing.T) {
 	}
 	s := open(t, prefix, corpus.Cut{Documents: true})
 	defer s.Corpus().Close()
-	for _, m := range []metric.Metric{metric.Length(), metric.Rarity()} {
-		_, err := Run(context.Background(), s, filepath.Join(base, "x"), Options{Metrics: []metric.Metric{m}})
-		if !errors.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "token 123") {
-			t.Errorf("%s: %v", m.Info().Name, err)
-		}
+	_, err = Run(context.Background(), s, nil, filepath.Join(base, "x"), Options{})
+	if !errors.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "token 123") {
+		t.Error(err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(base, "x*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
-	}
-}
-
-// Cancelled at any report of progress, nothing is left, and an old index stays.
-func TestCancel(t *testing.T) {
-	base := t.TempDir()
-	prefix, dir := filepath.Join(base, "c"), filepath.Join(base, "out", "x")
-	if err := os.Mkdir(filepath.Dir(dir), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	write(t, prefix, 0, text(200)...)
-	s := open(t, prefix, corpus.Cut{Documents: true})
-	defer s.Corpus().Close()
-	for _, old := range []bool{false, true} {
-		if old {
-			if _, err := Run(context.Background(), s, dir, Options{}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		before := tree(t, filepath.Dir(dir))
-		calls := 0
-		o := Options{Workers: 3, BlockTokens: 200, Force: true, Progress: func(Progress) { calls++ }}
-		if _, err := Run(context.Background(), s, dir, o); err != nil {
-			t.Fatal(err)
-		}
-		if !old {
-			os.RemoveAll(dir)
-		}
-		if calls < 40 {
-			t.Fatalf("%d reports of progress; more blocks are needed here", calls)
-		}
-		for at := 1; at <= calls; at++ {
-			ctx, cancel := context.WithCancel(context.Background())
-			seen := 0
-			o.Progress = func(Progress) {
-				if seen++; seen == at {
-					cancel()
-				}
-			}
-			if _, err := Run(ctx, s, dir, o); !errors.Is(err, context.Canceled) {
-				t.Errorf("cancelled at report %d: %v", at, err)
-			}
-			if after := tree(t, filepath.Dir(dir)); !maps.Equal(before, after) {
-				t.Fatalf("cancelled at report %d: %d files instead of %d", at, len(after), len(before))
-			}
-			cancel()
-		}
 	}
 }
 
@@ -416,8 +413,7 @@ func TestFailingMetric(t *testing.T) {
 		"no scorer": nil,
 	} {
 		for _, o := range []Options{{Workers: 1}, {Workers: 7, BlockTokens: 50}} {
-			o.Metrics = []metric.Metric{metric.Length(), f}
-			_, err := Run(context.Background(), s, filepath.Join(base, "x"), o)
+			_, err := Run(context.Background(), s, []metric.Metric{metric.Length(), f}, filepath.Join(base, "x"), o)
 			if err == nil || !strings.Contains(err.Error(), say) || strings.HasSuffix(say, "broken") != errors.Is(err, broken) {
 				t.Errorf("%v, want %s", err, say)
 			}
@@ -426,97 +422,9 @@ func TestFailingMetric(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(base, "x*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	for _, o := range []Options{{Workers: -1}, {BlockTokens: -1}, {Metrics: []metric.Metric{metric.Length(), metric.Length()}}} {
-		if _, err := Run(context.Background(), s, filepath.Join(base, "x"), o); !errors.Is(err, fault.Invalid) {
+	for _, o := range []Options{{Workers: -1}, {BlockTokens: -1}, {Memory: -1}, {Checkpoint: -1}} {
+		if _, err := Run(context.Background(), s, nil, filepath.Join(base, "x"), o); !errors.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", o, err)
-		}
-	}
-}
-
-// Blocks partition the samples, and hold no more tokens than asked for unless
-// one sample does.
-func TestBlocks(t *testing.T) {
-	base := t.TempDir()
-	write(t, filepath.Join(base, "c"), 0, text(300)...)
-	rapid.Check(t, func(t *rapid.T) {
-		cut := corpus.Cut{Documents: true}
-		if w := rapid.IntRange(0, 50).Draw(t, "window"); w > 0 {
-			cut = corpus.Cut{Window: w}
-		}
-		s := open(t, filepath.Join(base, "c"), cut)
-		defer s.Corpus().Close()
-		limit := rapid.IntRange(1, 500).Draw(t, "tokens")
-		next := int64(0)
-		for b := range Blocks(s, limit) {
-			first, _ := s.Span(b.Start)
-			_, last := s.Span(b.End - 1)
-			if b.Start != next || b.End <= b.Start || last-first > int64(limit) && b.End-b.Start > 1 {
-				t.Fatalf("%+v with %d tokens after %d", b, last-first, next)
-			}
-			next = b.End
-		}
-		if next != s.Len() {
-			t.Fatalf("the blocks end at %d of %d", next, s.Len())
-		}
-	})
-}
-
-// inOrder takes results in order, runs ahead by little, and reports the error
-// of the first job that failed.
-func TestInOrder(t *testing.T) {
-	jobs := func(yield func(int) bool) {
-		for i := range 1000 {
-			if !yield(i) {
-				return
-			}
-		}
-	}
-	for _, workers := range []int{1, 2, 7} {
-		var started, taken atomic.Int64
-		next, ahead := 0, int64(0)
-		do := func(w, i int) (int, error) {
-			if w < 0 || w >= workers {
-				return 0, fmt.Errorf("worker %d", w)
-			}
-			started.Add(1)
-			return 2 * i, nil
-		}
-		err := inOrder(context.Background(), workers, jobs, do, func(v int) error {
-			if v != 2*next {
-				return fmt.Errorf("%d came when it was %d's turn", v/2, next)
-			}
-			next++
-			ahead = max(ahead, started.Load()-taken.Add(1))
-			return nil
-		})
-		if err != nil || next != 1000 {
-			t.Errorf("%d workers: %d results, %v", workers, next, err)
-		}
-		if ahead > int64(3*workers+2) {
-			t.Errorf("%d workers ran %d jobs ahead", workers, ahead)
-		}
-		failing := func(_, i int) (int, error) {
-			if i >= 500 {
-				return 0, fmt.Errorf("job %d", i)
-			}
-			return i, nil
-		}
-		if err := inOrder(context.Background(), workers, jobs, failing, func(int) error { return nil }); err == nil || err.Error() != "job 500" {
-			t.Errorf("%d workers: %v", workers, err)
-		}
-		full := errors.New("disk full")
-		if err := inOrder(context.Background(), workers, jobs, do, func(v int) error {
-			if v >= 600 {
-				return full
-			}
-			return nil
-		}); err != full {
-			t.Errorf("%d workers: %v", workers, err)
-		}
-		expired, cancel := context.WithCancel(context.Background())
-		cancel()
-		if err := inOrder(expired, workers, jobs, do, func(int) error { return nil }); err != context.Canceled {
-			t.Errorf("%d workers: %v", workers, err)
 		}
 	}
 }

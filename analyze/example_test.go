@@ -58,7 +58,7 @@ func run(documents []string) error {
 	if err != nil {
 		return err
 	}
-	result, err := analyze.Run(context.Background(), samples, filepath.Join(dir, "text.index"), analyze.Options{})
+	result, err := analyze.Run(context.Background(), samples, nil, filepath.Join(dir, "text.index"), analyze.Options{})
 	if err != nil {
 		return err
 	}

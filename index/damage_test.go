@@ -282,7 +282,12 @@ func TestResume(t *testing.T) {
 	if _, err := w.Finish(context.Background(), two, 1, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(w.AddStatistic("counts", []byte("many")), w.Commit()); err != nil {
+	kept, err := KeepStatistic(w.Dir(), "counts", 3, []byte("many"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.AddStatistic(kept)
+	if err := w.Commit(); err != nil {
 		t.Fatal(err)
 	}
 	if err := prove(dir); err != nil {

@@ -144,20 +144,9 @@ func (x *Index) Column(metric string) (*Column, error) {
 // of kind fault.Invalid; if the file is damaged, fault.Corrupt.
 func (x *Index) Statistic(name string) ([]byte, error) {
 	for _, s := range x.manifest.Statistics {
-		if s.Name != name {
-			continue
+		if s.Name == name {
+			return LoadStatistic(x.dir, s)
 		}
-		path := filepath.Join(x.dir, filepath.FromSlash(s.File.Name))
-		data, err := readFile(path, s.Bytes)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil, fault.Corruptf("%s is missing, which manifest.json lists; analyze the corpus again", path)
-		case err != nil:
-			return nil, fmt.Errorf("open index: %w", err)
-		case int64(len(data)) != s.Bytes || hexDigest(sum256(data)) != s.SHA256:
-			return nil, fault.Corruptf("%s: %d bytes of SHA-256 %x; manifest.json says %d of %s; analyze the corpus again", path, len(data), sum256(data), s.Bytes, s.SHA256)
-		}
-		return data, nil
 	}
 	return nil, fault.Invalidf("index %s keeps no statistic %q; analyze the corpus again with a metric that needs it", x.dir, name)
 }

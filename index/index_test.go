@@ -97,7 +97,12 @@ func buildWithin(dir string, s *corpus.Samples, force bool, workers int, memory 
 			return err
 		}
 	}
-	return errors.Join(w.AddStatistic("counts", []byte("many")), w.Commit())
+	kept, err := KeepStatistic(w.Dir(), "counts", 1, []byte("many"))
+	if err != nil {
+		return err
+	}
+	w.AddStatistic(kept)
+	return w.Commit()
 }
 
 func (c column) metric() Metric {
@@ -194,7 +199,7 @@ const goldenHead = `{
 func TestManifestGolden(t *testing.T) {
 	m := Manifest{
 		Version: 2,
-		Head:    Head{Corpus: Corpus{[]string{"a/corpus"}, "sha256:0123456789012345678901234567890123456789012345678901234567890123", 3, 3, "bytes", 257}, Cut: corpus.Cut{Documents: true}, Samples: 3},
+		Head:    Head{Corpus: Corpus{[]string{"a/corpus"}, "", "sha256:0123456789012345678901234567890123456789012345678901234567890123", 3, 3, "bytes", 257}, Cut: corpus.Cut{Documents: true}, Samples: 3},
 		Metrics: []Metric{{
 			Name: "length", Version: 2, Unit: "tokens", DType: "<i8",
 			Values: File{"values/length.npy", 152, strings.Repeat("a", 64)},

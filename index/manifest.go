@@ -2,6 +2,7 @@ package index
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -64,7 +65,7 @@ func HeadOf(s *corpus.Samples) (Head, error) {
 	meta := c.Meta()
 	return Head{
 		Corpus: Corpus{
-			Paths: []string{c.Path()}, Fingerprint: fingerprint, Documents: c.Documents(), Tokens: c.Tokens(),
+			Paths: c.Paths(), Form: formName(c.Form()), Fingerprint: fingerprint, Documents: c.Documents(), Tokens: c.Tokens(),
 			Tokenizer: meta.Tokenizer, Vocabulary: meta.Vocabulary,
 		},
 		Cut:     s.Cut(),
@@ -72,9 +73,26 @@ func HeadOf(s *corpus.Samples) (Head, error) {
 	}, nil
 }
 
+func formName(f corpus.Form) string {
+	if f == corpus.Auto {
+		return ""
+	}
+	return f.String()
+}
+
+// Open opens the corpus where it was when the index was made.
+func (c Corpus) Open() (*corpus.Corpus, error) {
+	form, err := corpus.ParseForm(cmp.Or(c.Form, corpus.Auto.String()))
+	if err != nil {
+		return nil, err
+	}
+	return corpus.OpenAs(form, c.Paths...)
+}
+
 // Corpus says what an index was made of.
 type Corpus struct {
-	Paths       []string `json:"paths"` // as they were given; the corpus may have moved since
+	Paths       []string `json:"paths"`          // of its parts, in order; the corpus may have moved since
+	Form        string   `json:"form,omitempty"` // corpus.Form, if one was forced
 	Fingerprint string   `json:"fingerprint"`
 	Documents   int64    `json:"documents"`
 	Tokens      int64    `json:"tokens"`
@@ -121,10 +139,13 @@ func (m Metric) dtype() npy.DType {
 	return npy.Float64
 }
 
-// Statistic is something gathered over the whole corpus, in the binary form of
+// Statistic is something gathered over the corpus, in the binary form of
 // metric.Statistic.
 type Statistic struct {
 	Name string `json:"name"`
+	// Tokens that were looked at, from the first one on: all of the corpus, or
+	// fewer where the index was extended and the statistic frozen.
+	Tokens int64 `json:"tokens"`
 	File
 }
 
@@ -267,7 +288,7 @@ func (m Manifest) validate() error {
 	}
 	known := map[string]bool{}
 	for _, s := range m.Statistics {
-		if known[s.Name] || checkName(s.Name) != nil || s.File.Name != statisticName(s.Name) || s.Bytes < 0 || !sha256Form.MatchString(s.SHA256) {
+		if known[s.Name] || checkName(s.Name) != nil || s.Tokens < 0 || s.Tokens > c.Tokens || s.File.Name != statisticName(s.Name) || s.Bytes < 0 || !sha256Form.MatchString(s.SHA256) {
 			return fmt.Errorf("statistic %q, file %q of %d bytes, sha256 %q", s.Name, s.File.Name, s.Bytes, s.SHA256)
 		}
 		known[s.Name] = true

@@ -52,17 +52,7 @@ func take(dir string, force bool) (*place, error) {
 		p.leave(false)
 		return nil, err
 	}
-	return p, p.makeDirs()
-}
-
-func (p *place) makeDirs() error {
-	for _, sub := range []string{valuesName, orderName} {
-		if err := os.Mkdir(filepath.Join(p.partial, sub), 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
-			p.leave(true)
-			return fmt.Errorf("index %s: %w", p.dir, err)
-		}
-	}
-	return nil
+	return p, nil
 }
 
 // vacant reports whether something at dir has to be replaced, and refuses what
@@ -129,7 +119,7 @@ func (p *place) clear() error {
 	if err != nil {
 		return fmt.Errorf("index %s: %w", p.dir, err)
 	}
-	return p.makeDirs()
+	return nil
 }
 
 // publish puts the partial directory, now whole, in place of dir.

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -74,6 +75,23 @@ func (v *Values) WriteAt(values []float64, start int64) error {
 		return fmt.Errorf("metric %s: %w", v.name, err)
 	}
 	return nil
+}
+
+// Copy writes the values of n samples from the file at path, which a Values of
+// that metric and those samples has made. A file that holds anything else is an
+// error of kind fault.Corrupt.
+func (v *Values) Copy(ctx context.Context, path string, m Metric, first, n int64) error {
+	from, err := openValues(path, m, n)
+	if err != nil {
+		return err
+	}
+	defer from.close()
+	return from.each(0, n, func(start int64, values []float64, _ []byte) error {
+		if err := v.WriteAt(values, first+start); err != nil {
+			return err
+		}
+		return ctx.Err()
+	})
 }
 
 // Sync makes what was written durable.

@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -64,7 +65,11 @@ func (w *Writer) Values(m Metric) (*Values, error) {
 	if err := w.checkNew(m); err != nil {
 		return nil, err
 	}
-	return OpenValues(w.file(arrayName(valuesName, m.Name)), m, 0, w.manifest.Samples)
+	path := w.file(arrayName(valuesName, m.Name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return nil, fmt.Errorf("index %s: %w", w.place.dir, err)
+	}
+	return OpenValues(path, m, 0, w.manifest.Samples)
 }
 
 func (w *Writer) file(name string) string {
@@ -198,21 +203,38 @@ func (q *quantiler) see(keys []uint64) {
 	q.rank += int64(len(keys))
 }
 
-// AddStatistic keeps what was gathered over the whole corpus, so that the index
-// can be extended, and its values made again.
-func (w *Writer) AddStatistic(name string, data []byte) error {
+// AddStatistic lists a statistic that KeepStatistic has put into Dir.
+func (w *Writer) AddStatistic(s Statistic) { w.manifest.Statistics = append(w.manifest.Statistics, s) }
+
+// KeepStatistic writes what was gathered of the first tokens of a corpus into a
+// directory: that of a Writer, so that its index can be extended and its values
+// made again, or another one.
+func KeepStatistic(dir, name string, tokens int64, data []byte) (Statistic, error) {
 	if err := checkName(name); err != nil {
-		return err
+		return Statistic{}, err
 	}
-	file := File{Name: statisticName(name), Bytes: int64(len(data)), SHA256: hexDigest(sum256(data))}
-	if err := os.Mkdir(w.file(statisticsName), 0o777); err != nil && !os.IsExist(err) {
-		return fmt.Errorf("index %s: %w", w.place.dir, err)
+	s := Statistic{Name: name, Tokens: tokens, File: File{Name: statisticName(name), Bytes: int64(len(data)), SHA256: hexDigest(sum256(data))}}
+	path := filepath.Join(dir, filepath.FromSlash(s.File.Name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return s, err
 	}
-	if err := writeFile(w.file(file.Name), data); err != nil {
-		return err
+	return s, writeFile(path, data)
+}
+
+// LoadStatistic reads what KeepStatistic wrote. A damaged file is an error of
+// kind fault.Corrupt.
+func LoadStatistic(dir string, s Statistic) ([]byte, error) {
+	path := filepath.Join(dir, filepath.FromSlash(s.File.Name))
+	data, err := readFile(path, s.Bytes)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fault.Corruptf("%s is missing; analyze the corpus again", path)
+	case err != nil:
+		return nil, err
+	case int64(len(data)) != s.Bytes || hexDigest(sum256(data)) != s.SHA256:
+		return nil, fault.Corruptf("%s: %d bytes of SHA-256 %x; they should be %d of %s; analyze the corpus again", path, len(data), sum256(data), s.Bytes, s.SHA256)
 	}
-	w.manifest.Statistics = append(w.manifest.Statistics, Statistic{Name: name, File: file})
-	return nil
+	return data, nil
 }
 
 // Commit completes the index and puts it in place. If it fails before the old
@@ -276,7 +298,11 @@ type arrayFile struct {
 }
 
 func (w *Writer) createArray(name string, dtype npy.DType) (*arrayFile, error) {
-	file, err := atomicfile.Create(w.file(name))
+	path := w.file(name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return nil, fmt.Errorf("index %s: %w", w.place.dir, err)
+	}
+	file, err := atomicfile.Create(path)
 	if err != nil {
 		return nil, fmt.Errorf("index %s: %w", w.place.dir, err)
 	}

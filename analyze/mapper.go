@@ -1,0 +1,249 @@
+package analyze
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/gradus-ml/gradus/corpus"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/metric"
+)
+
+// Mapper makes one pass over blocks of a Job's samples, for one goroutine: the
+// map of map and reduce. What it returns depends on the blocks and on what was
+// gathered before only, so any runtime may call it, in any order, on any
+// machine; scores go where their block says, and statistics are merged.
+type Mapper struct {
+	job        *Job
+	plan       plan
+	statistics []metric.Statistic
+	from       []int64 // of each statistic: the first token to count
+	context    int     // that the statistics want to see before a block
+	raw        bool    // nothing needs the tokens as int32
+	scorers    []metric.Scorer
+	reader     *corpus.Reader
+
+	tokens  []int32 // of the block, with the context before it; not if raw
+	samples []metric.Sample
+	blind   []metric.Sample
+}
+
+// Mapper returns a mapper of a pass. gathered holds, by name, the statistics of
+// the whole corpus that earlier passes have gathered.
+func (j *Job) Mapper(pass int, gathered map[string]metric.Statistic) (*Mapper, error) {
+	m := &Mapper{job: j, plan: j.passes[pass], raw: true, reader: j.samples.Corpus().NewReader()}
+	for _, s := range m.plan.statistics {
+		own := s.New()
+		if d, ok := own.(metric.Dependent); ok {
+			if err := d.Bind(gathered); err != nil {
+				return nil, err
+			}
+		}
+		m.statistics = append(m.statistics, own)
+		m.from = append(m.from, j.base.counted[s.Name()])
+		m.context = max(m.context, s.Context())
+		_, raw := own.(metric.RawAdder)
+		m.raw = m.raw && raw
+	}
+	source := metric.Source{Meta: j.samples.Corpus().Meta(), Samples: j.samples, Tokenizer: j.tokenizer, Statistics: gathered}
+	for _, n := range m.plan.nodes {
+		scorer, err := j.nodes[n].metric.Scorer(source)
+		if err != nil {
+			m.Close()
+			return nil, fmt.Errorf("metric %s: %w", j.nodes[n].info.Name, err)
+		}
+		m.scorers = append(m.scorers, scorer)
+		m.raw = m.raw && j.nodes[n].info.Blind
+	}
+	return m, nil
+}
+
+// Close ends the scorers that have something to end.
+func (m *Mapper) Close() error {
+	var errs []error
+	for i, s := range m.scorers {
+		if c, ok := s.(io.Closer); ok {
+			if err := c.Close(); err != nil {
+				errs = append(errs, fmt.Errorf("metric %s: %w", m.job.nodes[m.plan.nodes[i]].info.Name, err))
+			}
+		}
+	}
+	m.scorers = nil
+	return errors.Join(errs...)
+}
+
+// Statistics returns what was gathered since the mapper was made or was last
+// asked, and goes on with empty ones.
+func (m *Mapper) Statistics() []metric.Statistic {
+	gathered := m.statistics
+	m.statistics = nil
+	for _, s := range gathered {
+		m.statistics = append(m.statistics, s.New())
+	}
+	return gathered
+}
+
+// Scores are the values of a block of samples.
+type Scores struct {
+	Block  Block
+	Tokens int64 // that the block owns: each token of the corpus has one owner
+	Bytes  int64 // read
+	// Values has for each column of the index the values of the block's
+	// samples, or nil where another pass scores them.
+	Values [][]float64
+}
+
+// Map scores the samples of a block and adds the block's tokens to the
+// statistics. An error names the metric and the sample.
+func (m *Mapper) Map(b Block) (Scores, error) {
+	s := m.job.samples
+	if b.Start < 0 || b.Start >= b.End || b.End > s.Len() {
+		return Scores{}, fault.Invalidf("samples %d to %d were asked for; there are %d", b.Start, b.End, s.Len())
+	}
+	first, _ := s.Span(b.Start)
+	_, last := s.Span(b.End - 1)
+	scores := Scores{Block: b, Tokens: m.owned(b) - first}
+	var err error
+	if m.raw {
+		scores.Bytes, err = m.countRaw(first, m.owned(b))
+	} else {
+		start := first - min(int64(m.context), first)
+		if len(m.statistics) > 0 {
+			last = max(last, m.owned(b))
+		}
+		m.resize(last - start)
+		scores.Bytes = (last - start) * s.Corpus().DType().Size()
+		if err = m.reader.Read(m.tokens, start); err == nil {
+			err = m.count(start, first, m.owned(b))
+		}
+		first = start
+	}
+	if err != nil {
+		return Scores{}, err
+	}
+	scores.Values, err = m.score(b, first)
+	return scores, err
+}
+
+// resize makes room for n tokens.
+func (m *Mapper) resize(n int64) {
+	if int64(cap(m.tokens)) < n {
+		m.tokens = make([]int32, n)
+	}
+	m.tokens = m.tokens[:n]
+}
+
+// owned returns where the tokens that are counted with a block end: where the
+// next block begins.
+func (m *Mapper) owned(b Block) int64 {
+	if b.End == m.job.samples.Len() {
+		return m.job.samples.Corpus().Tokens()
+	}
+	next, _ := m.job.samples.Span(b.End)
+	return next
+}
+
+// rawPiece is read at a time when tokens are counted as they are stored: what
+// stays in a core's second-level cache.
+const rawPiece = 64 << 10
+
+// countRaw adds the tokens [start, end) to the statistics as they are stored,
+// widened only where a statistic does not take their type. It returns the bytes
+// read.
+func (m *Mapper) countRaw(start, end int64) (int64, error) {
+	read := int64(0)
+	for i, s := range m.statistics {
+		for at := max(start, m.from[i]); at < end; {
+			raw, dtype, err := m.reader.ReadRaw(at, min(end-at, rawPiece))
+			if err != nil {
+				return read, err
+			}
+			n := int64(len(raw)) / dtype.Size()
+			if !s.(metric.RawAdder).AddRaw(raw, dtype) {
+				m.resize(n)
+				if err := m.reader.Read(m.tokens, at); err != nil {
+					return read, err
+				}
+				if err := s.Add(nil, m.tokens); err != nil {
+					return read, m.countError(s, at, at+n, err)
+				}
+			}
+			at, read = at+n, read+int64(len(raw))
+		}
+	}
+	return read, nil
+}
+
+// count adds the tokens [first, end) to the statistics; m.tokens begins with
+// the token at.
+func (m *Mapper) count(at, first, end int64) error {
+	for i, s := range m.statistics {
+		start := max(first, m.from[i])
+		if start >= end {
+			continue
+		}
+		context := m.tokens[max(start-at-int64(s.Context()), 0) : start-at]
+		if err := s.Add(context, m.tokens[start-at:end-at]); err != nil {
+			return m.countError(s, start, end, err)
+		}
+	}
+	return nil
+}
+
+func (m *Mapper) countError(s metric.Statistic, start, end int64, err error) error {
+	return fmt.Errorf("tokens %d to %d of corpus %s: %s: %w", start, end, m.job.samples.Corpus().Path(), s.Name(), err)
+}
+
+// score measures the samples of a block by the metrics of the pass; m.tokens
+// begins with the token at.
+func (m *Mapper) score(b Block, at int64) ([][]float64, error) {
+	j := m.job
+	values := make([][]float64, len(j.nodes))
+	m.samples, m.blind = m.samples[:0], m.blind[:0]
+	for id := b.Start; id < b.End; id++ {
+		start, end := j.samples.Span(id)
+		sample := metric.Sample{ID: id, Len: int(end - start)}
+		m.blind = append(m.blind, sample)
+		if !m.raw {
+			sample.Tokens = m.tokens[start-at : end-at : end-at]
+		}
+		m.samples = append(m.samples, sample)
+	}
+	for i, n := range m.plan.nodes {
+		node := &j.nodes[n]
+		if b.End <= node.from {
+			continue
+		}
+		samples := m.samples
+		if node.info.Blind {
+			samples = m.blind
+		}
+		if len(node.inputs) > 0 {
+			samples = withInputs(samples, values, node.inputs)
+		}
+		values[n] = make([]float64, len(samples))
+		if err := m.scorers[i].Score(values[n], samples); err != nil {
+			return nil, fmt.Errorf("metric %s: %w", node.info.Name, err)
+		}
+	}
+	columns := make([][]float64, len(j.columns))
+	for i, n := range j.columns {
+		columns[i] = values[n]
+	}
+	return columns, nil
+}
+
+// withInputs returns the samples with the values of other metrics.
+func withInputs(samples []metric.Sample, values [][]float64, inputs []int) []metric.Sample {
+	with := make([]metric.Sample, len(samples))
+	all := make([]float64, len(samples)*len(inputs))
+	for i, s := range samples {
+		s.Inputs = all[i*len(inputs):][:len(inputs):len(inputs)]
+		for k, n := range inputs {
+			s.Inputs[k] = values[n][i]
+		}
+		with[i] = s
+	}
+	return with
+}

@@ -1,0 +1,317 @@
+package analyze
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gradus-ml/gradus/index"
+	"github.com/gradus-ml/gradus/metric"
+)
+
+// part measures the samples [from, to) of a job in a directory: all of them in
+// the index's own, or a shard in one of its own.
+//
+//	state               how far it is
+//	values/<metric>.npy the values of its samples
+//	statistics/*.bin    what it has gathered, of each finished pass
+type part struct {
+	job      *Job
+	dir      string
+	from, to int64
+	o        Options
+	state    *state
+	values   []*index.Values // of each column
+	// gathered returns the statistics of the whole corpus from passes before
+	// the given one.
+	gathered func(pass int) (map[string]metric.Statistic, error)
+
+	pause time.Duration // between two checkpoints
+}
+
+const (
+	valuesDir     = "values"
+	statisticsDir = "statistics"
+)
+
+// openPart opens or starts a part. What is in the directory must be of the same
+// job, or nothing.
+func openPart(job *Job, dir string, id identity, o Options) (*part, error) {
+	p := &part{job: job, dir: dir, o: o, pause: o.Checkpoint}
+	p.from, p.to = id.Shard.of(job.samples.Len())
+	var err error
+	if p.state, err = readState(dir); err != nil {
+		return nil, err
+	}
+	if p.state == nil {
+		p.state = &state{Job: id, Samples: p.from}
+	}
+	for _, sub := range []string{valuesDir, statisticsDir} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o777); err != nil {
+			return nil, err
+		}
+	}
+	for _, m := range id.Metrics {
+		v, err := index.OpenValues(filepath.Join(dir, valuesDir, m.Name+".npy"), m, p.from, p.to-p.from)
+		if err != nil {
+			p.close()
+			return nil, err
+		}
+		p.values = append(p.values, v)
+	}
+	return p, nil
+}
+
+func (p *part) close() error {
+	var errs []error
+	for _, v := range p.values {
+		errs = append(errs, v.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// run makes all passes that are not made yet.
+func (p *part) run(ctx context.Context) error {
+	defer p.close()
+	if p.state.Pass == 0 && p.state.Samples == p.from {
+		if err := p.job.base.copyValues(ctx, p.job, p.values, p.from, p.to); err != nil {
+			return err
+		}
+	}
+	for p.state.Pass < p.job.Passes() {
+		if err := p.pass(ctx, p.state.Pass); err != nil {
+			return err
+		}
+	}
+	return p.close()
+}
+
+// pass makes one pass, or what is left of it.
+func (p *part) pass(ctx context.Context, pass int) error {
+	gathered, err := p.gathered(pass)
+	if err != nil {
+		return err
+	}
+	total := p.job.Statistics(pass)
+	for _, s := range total {
+		if d, ok := s.(metric.Dependent); ok {
+			if err := d.Bind(gathered); err != nil {
+				return err
+			}
+		}
+	}
+	if err := p.state.restore(total); err != nil {
+		return fmt.Errorf("%s: %w", p.dir, err)
+	}
+	mappers := make([]*Mapper, p.o.Workers)
+	defer func() {
+		for _, m := range mappers {
+			if m != nil {
+				m.Close()
+			}
+		}
+	}()
+	for w := range mappers {
+		if mappers[w], err = p.job.Mapper(pass, gathered); err != nil {
+			return err
+		}
+	}
+	record, started := p.begin(pass), time.Now()
+	progress := Progress{Pass: record.Name, TotalSamples: p.to - p.from, TotalTokens: p.tokens(), Samples: p.state.Samples - p.from}
+	progress.Tokens = p.tokensBefore(p.state.Samples)
+	progress.Resumed = progress.Samples
+	if start := max(p.state.Samples, p.job.start(pass)); start > p.state.Samples {
+		p.state.Samples = min(start, p.to)
+		progress.Samples, progress.Tokens = p.state.Samples-p.from, p.tokensBefore(p.state.Samples)
+	}
+	p.o.Progress(progress)
+	size := &blockSize{fixed: p.o.BlockTokens}
+	for p.state.Samples < p.to {
+		deadline := time.Now().Add(p.pause)
+		blocks := func(yield func(Block) bool) { // at least one
+			for b := range Blocks(p.job.samples, p.state.Samples, p.to, size.get) {
+				if !yield(b) || time.Now().After(deadline) {
+					return
+				}
+			}
+		}
+		done := p.state.Samples
+		err := inOrder(ctx, p.o.Workers, blocks, func(w int, b Block) (Scores, error) {
+			began := time.Now()
+			s, err := mappers[w].Map(b)
+			if err != nil {
+				return s, err
+			}
+			for i, values := range s.Values {
+				if values == nil {
+					continue
+				}
+				if err := p.values[i].WriteAt(values, b.Start); err != nil {
+					return s, err
+				}
+			}
+			s.Values = nil
+			size.took(time.Since(began))
+			return s, nil
+		}, func(s Scores) error {
+			done = s.Block.End
+			record.Samples += s.Block.End - s.Block.Start
+			record.Tokens += s.Tokens
+			record.Bytes += s.Bytes
+			progress.Samples = done - p.from
+			progress.Tokens += s.Tokens
+			p.o.Progress(progress)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, m := range mappers {
+			for i, s := range m.Statistics() {
+				if err := total[i].Merge(s); err != nil {
+					return err
+				}
+			}
+		}
+		p.state.Samples = done
+		record.Seconds += time.Since(started).Seconds()
+		started = time.Now()
+		if done < p.to {
+			if err := p.checkpoint(total); err != nil {
+				return err
+			}
+		}
+	}
+	for w, m := range mappers { // what a scorer says at its end may be an error
+		mappers[w] = nil
+		if err := m.Close(); err != nil {
+			return err
+		}
+	}
+	record.Seconds += time.Since(started).Seconds()
+	return p.finish(pass, total)
+}
+
+// begin returns the record of a pass, which an earlier process may have begun.
+func (p *part) begin(pass int) *Pass {
+	name := p.job.name(pass)
+	if n := len(p.state.Passes); n > 0 && p.state.Passes[n-1].Name == name {
+		return &p.state.Passes[n-1]
+	}
+	record := Pass{Name: name}
+	for _, s := range p.job.passes[pass].statistics {
+		record.Statistics = append(record.Statistics, s.Name())
+	}
+	for _, n := range p.job.passes[pass].nodes {
+		record.Metrics = append(record.Metrics, p.job.nodes[n].info.Name)
+	}
+	p.state.Passes = append(p.state.Passes, record)
+	return &p.state.Passes[len(p.state.Passes)-1]
+}
+
+// checkpointShare bounds the time that goes into checkpoints to a twentieth.
+const checkpointShare = 20
+
+// checkpoint makes what was done so far durable.
+func (p *part) checkpoint(total []metric.Statistic) error {
+	began := time.Now()
+	for _, i := range p.job.scored(p.state.Pass) {
+		if err := p.values[i].Sync(); err != nil {
+			return err
+		}
+	}
+	err := p.state.keep(total)
+	if err == nil {
+		err = p.state.write(p.dir)
+	}
+	p.pause = max(p.o.Checkpoint, checkpointShare*time.Since(began))
+	return err
+}
+
+// finish ends a pass: its statistics become files.
+func (p *part) finish(pass int, total []metric.Statistic) error {
+	for _, i := range p.job.scored(pass) {
+		if err := p.values[i].Sync(); err != nil {
+			return err
+		}
+	}
+	for _, s := range total {
+		data, err := s.MarshalBinary()
+		if err != nil {
+			return fmt.Errorf("statistic %s: %w", s.Name(), err)
+		}
+		kept, err := index.KeepStatistic(p.dir, s.Name(), p.job.samples.Corpus().Tokens(), data)
+		if err != nil {
+			return err
+		}
+		p.state.Gathered = append(p.state.Gathered, kept)
+	}
+	p.state.Pass++
+	p.state.Samples = p.from
+	p.state.partial = nil
+	return p.state.write(p.dir)
+}
+
+// addTo adds what a part has gathered to the statistics of that name, if it has.
+func (s *state) addTo(total metric.Statistic, dir string) error {
+	for _, kept := range s.Gathered {
+		if kept.Name == total.Name() {
+			data, err := index.LoadStatistic(dir, kept)
+			if err != nil {
+				return err
+			}
+			return merge(total, data)
+		}
+	}
+	return nil
+}
+
+// merge adds a statistic in its binary form.
+func merge(total metric.Statistic, data []byte) error {
+	one := total.New()
+	if err := one.UnmarshalBinary(data); err != nil {
+		return fmt.Errorf("statistic %s: %w", total.Name(), err)
+	}
+	return total.Merge(one)
+}
+
+// tokensBefore returns the tokens of the part's samples before one.
+func (p *part) tokensBefore(sample int64) int64 {
+	start := func(id int64) int64 {
+		if id == p.job.samples.Len() {
+			return p.job.samples.Corpus().Tokens()
+		}
+		first, _ := p.job.samples.Span(id)
+		return first
+	}
+	return start(sample) - start(p.from)
+}
+
+// tokens returns the tokens of all samples of the part, each once.
+func (p *part) tokens() int64 { return p.tokensBefore(p.to) }
+
+// scored returns the columns that a pass fills.
+func (j *Job) scored(pass int) []int {
+	var columns []int
+	for i, n := range j.columns {
+		if j.nodes[n].pass == pass {
+			columns = append(columns, i)
+		}
+	}
+	return columns
+}
+
+// start returns the first sample that a pass has to look at.
+func (j *Job) start(pass int) int64 {
+	first := j.samples.Len()
+	for _, n := range j.passes[pass].nodes {
+		first = min(first, j.nodes[n].from)
+	}
+	for _, s := range j.passes[pass].statistics {
+		first = min(first, j.base.firstToCount(j, s.Name()))
+	}
+	return first
+}

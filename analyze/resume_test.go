@@ -1,0 +1,202 @@
+package analyze
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gradus-ml/gradus/corpus"
+	"github.com/gradus-ml/gradus/index"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/metric"
+)
+
+// Cancelled at any report of progress, an old index stays and none opens where
+// there was none; and what goes on from there ends with the same bytes, having
+// done less than all.
+func TestCancelAndGoOn(t *testing.T) {
+	base := t.TempDir()
+	prefix, dir := filepath.Join(base, "c"), filepath.Join(base, "out", "x")
+	if err := os.Mkdir(filepath.Dir(dir), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	write(t, prefix, 0, text(200)...)
+	s := open(t, prefix, corpus.Cut{Documents: true})
+	defer s.Corpus().Close()
+	for _, old := range []bool{false, true} {
+		calls := 0
+		o := Options{Workers: 3, BlockTokens: 200, Checkpoint: 1, Force: true, Progress: func(Progress) { calls++ }}
+		if _, err := Run(context.Background(), s, nil, dir, o); err != nil {
+			t.Fatal(err)
+		}
+		if calls < 40 {
+			t.Fatalf("%d reports of progress; more blocks are needed here", calls)
+		}
+		want := tree(t, dir)
+		if old { // of something else
+			if _, err := Run(context.Background(), s, []metric.Metric{metric.Length()}, dir, Options{Force: true}); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			os.RemoveAll(dir)
+		}
+		before := map[string]string{}
+		if old {
+			before = tree(t, dir)
+		}
+		resumed := 0
+		for at := 1; at <= calls; at++ {
+			ctx, cancel := context.WithCancel(context.Background())
+			seen := 0
+			o.Progress = func(Progress) {
+				if seen++; seen == at {
+					cancel()
+				}
+			}
+			if _, err := Run(ctx, s, nil, dir, o); !errors.Is(err, context.Canceled) {
+				t.Fatalf("cancelled at report %d: %v", at, err)
+			}
+			cancel()
+			if after, err := os.ReadDir(dir); old && !maps.Equal(tree(t, dir), before) || !old && err == nil {
+				t.Fatalf("cancelled at report %d: %v", at, after)
+			}
+			most := calls
+			o.Progress = func(Progress) { most-- }
+			result, err := Run(context.Background(), s, nil, dir, o)
+			if err != nil {
+				t.Fatalf("cancelled at report %d, then: %v", at, err)
+			}
+			if most > 3 {
+				resumed++
+			}
+			if got := tree(t, dir); !maps.Equal(got, want) {
+				t.Fatalf("cancelled at report %d: other bytes", at)
+			}
+			if p := result.Passes; p[0].Samples != s.Len() || p[1].Samples != s.Len() {
+				t.Errorf("cancelled at report %d: %+v", at, p)
+			}
+			if _, err := os.Stat(dir + ".partial"); !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+			os.RemoveAll(dir)
+			if old {
+				if _, err := Run(context.Background(), s, []metric.Metric{metric.Length()}, dir, Options{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if resumed < calls/2 {
+			t.Errorf("%d of %d went on from where they were", resumed, calls)
+		}
+	}
+}
+
+// What is unfinished is not mixed with another analysis, nor read if damaged.
+func TestUnfinishedOfSomethingElse(t *testing.T) {
+	base := t.TempDir()
+	prefix, dir := filepath.Join(base, "c"), filepath.Join(base, "x")
+	write(t, prefix, 0, text(200)...)
+	s := open(t, prefix, corpus.Cut{Documents: true})
+	defer s.Corpus().Close()
+	cancelled := func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		seen := 0
+		o := Options{BlockTokens: 200, Checkpoint: 1, Progress: func(Progress) {
+			if seen++; seen == 20 {
+				cancel()
+			}
+		}}
+		if _, err := Run(ctx, s, nil, dir, o); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	cancelled()
+	windows := open(t, prefix, corpus.Cut{Window: 4})
+	defer windows.Corpus().Close()
+	for say, run := range map[string]func(o Options) error{
+		"metrics: [length rarity] before, now [length]": func(o Options) error {
+			_, err := Run(context.Background(), s, []metric.Metric{metric.Length()}, dir, o)
+			return err
+		},
+		"samples: documents before, now window 4": func(o Options) error {
+			_, err := Run(context.Background(), windows, nil, dir, o)
+			return err
+		},
+	} {
+		before := tree(t, dir+".partial")
+		if err := run(Options{}); !errors.Is(err, fault.Mismatch) || !strings.Contains(err.Error(), say) {
+			t.Errorf("%v, want %s", err, say)
+		}
+		if !maps.Equal(before, tree(t, dir+".partial")) {
+			t.Error("the refused analysis has changed the unfinished one")
+		}
+		if err := run(Options{Restart: true}); err != nil {
+			t.Error(err)
+		}
+		os.RemoveAll(dir)
+		cancelled()
+	}
+	name := filepath.Join(dir+".partial", index.StateName)
+	whole, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range whole {
+		damaged := append([]byte(nil), whole...)
+		damaged[at] ^= 1 << (at % 8)
+		if _, err := parseState(damaged); err == nil {
+			t.Fatalf("byte %d changed unnoticed", at)
+		}
+	}
+	if err := os.WriteFile(name, whole[:len(whole)/2], 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(context.Background(), s, nil, dir, Options{}); !errors.Is(err, fault.Corrupt) {
+		t.Error(err)
+	}
+	if _, err := Run(context.Background(), s, nil, dir, Options{Restart: true}); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzState(f *testing.F) {
+	dir := f.TempDir()
+	s := state{Pass: 1, Samples: 7, partial: [][]byte{[]byte("counts"), {}}}
+	if err := s.write(dir); err != nil {
+		f.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, index.StateName))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if s, err := parseState(data); err == nil && (s.Pass < 0 || s.Samples < 0) {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// A block takes about the right time, whatever a metric costs.
+func TestBlockSize(t *testing.T) {
+	for _, perToken := range []time.Duration{time.Nanosecond, 10 * time.Microsecond, time.Millisecond} {
+		size := &blockSize{}
+		for range 30 {
+			size.took(time.Duration(size.get()) * perToken)
+		}
+		d := time.Duration(size.get()) * perToken
+		if d > blockTime && size.get() > leastBlockTokens || d < blockTime/8 && size.get() < mostBlockTokens {
+			t.Errorf("at %v a token: blocks of %d tokens, %v", perToken, size.get(), d)
+		}
+	}
+	if (&blockSize{fixed: 7}).get() != 7 {
+		t.Error("a fixed size stays")
+	}
+}

@@ -1,0 +1,322 @@
+package analyze
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/bits"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/gradus-ml/gradus/index"
+	"github.com/gradus-ml/gradus/internal/dirlock"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/metric"
+)
+
+// Shard is one of Count parts of an analysis, numbered from 0. The zero is the
+// whole.
+type Shard struct {
+	Index int `json:"index"`
+	Count int `json:"count"`
+}
+
+// ParseShard reads "I/N", the part I, from 0 to N-1, of N.
+func ParseShard(text string) (Shard, error) {
+	i, n, ok := strings.Cut(text, "/")
+	s := Shard{}
+	var err1, err2 error
+	s.Index, err1 = strconv.Atoi(i)
+	s.Count, err2 = strconv.Atoi(n)
+	if !ok || err1 != nil || err2 != nil || s.Count < 1 || s.Count > maxShards || s.Index < 0 || s.Index >= s.Count {
+		return Shard{}, fault.Invalidf("%q is no part of an analysis; write I/N, the parts of N being 0/N to N-1/N", text)
+	}
+	return s, nil
+}
+
+const maxShards = 100_000
+
+// String returns "I/N".
+func (s Shard) String() string { return fmt.Sprintf("%d/%d", s.Index, s.Count) }
+
+// of returns the samples [from, to) of n that the part has: from floor(I*n/N)
+// on, as DeepSpeed's analyzer splits a dataset.
+func (s Shard) of(n int64) (from, to int64) {
+	if s.Count == 0 {
+		return 0, n
+	}
+	at := func(i int) int64 {
+		high, low := bits.Mul64(uint64(i), uint64(n))
+		quotient, _ := bits.Div64(high, low, uint64(s.Count))
+		return int64(quotient)
+	}
+	return at(s.Index), at(s.Index + 1)
+}
+
+// Shards lie beside the index they are of, each in a directory of its own.
+func shardsDir(dir string) string { return filepath.Clean(dir) + ".shards" }
+
+func (s Shard) dir(dir string) string {
+	return filepath.Join(shardsDir(dir), fmt.Sprintf("%05d-of-%05d", s.Index, s.Count))
+}
+
+// Progress of one shard.
+type ShardResult struct {
+	Shard Shard `json:"shard"`
+	// Done says that the shard is whole.
+	Done bool `json:"done"`
+	// Waiting lists the shards whose statistics the next pass needs: once they
+	// are there, the same command goes on.
+	Waiting []Shard `json:"waiting,omitempty"`
+	Passes  []Pass  `json:"passes"`
+}
+
+// RunShard makes one part of an analysis, or as much of it as can be made: a
+// metric that needs statistics of the whole corpus is scored once all shards
+// have gathered theirs, and until then RunShard returns whom it waits for. To
+// call it again is right at any time: what is done is not done again, and what
+// was killed goes on. Merge ends the job.
+func RunShard(ctx context.Context, job *Job, dir string, shard Shard, o Options) (ShardResult, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return ShardResult{}, err
+	}
+	if shard.Count < 1 || shard.Index < 0 || shard.Index >= shard.Count {
+		return ShardResult{}, fault.Invalidf("no shard %s", shard)
+	}
+	result := ShardResult{Shard: shard}
+	id, err := job.identity(shard)
+	if err != nil {
+		return result, err
+	}
+	own := shard.dir(dir)
+	if err := os.MkdirAll(own, 0o777); err != nil {
+		return result, err
+	}
+	lock, err := dirlock.Lock(own)
+	if err != nil {
+		return result, fmt.Errorf("shard %s: %w", shard, err)
+	}
+	defer lock.Close()
+	if err := resumable(own, id, o.Restart); err != nil {
+		return result, err
+	}
+	p, err := openPart(job, own, id, o)
+	if err != nil {
+		return result, err
+	}
+	defer p.close()
+	waiting := &waitingError{}
+	p.gathered = func(pass int) (map[string]metric.Statistic, error) {
+		if pass == 0 {
+			return map[string]metric.Statistic{}, nil
+		}
+		states, missing, err := shardStates(dir, shard.Count, pass)
+		if err == nil && len(missing) > 0 {
+			waiting.shards, err = missing, waiting
+		}
+		if err != nil {
+			return nil, err
+		}
+		for s, other := range states {
+			if difference := other.Job.same(withShard(id, s)); difference != "" {
+				return nil, fault.Mismatchf("shard %s is of another analysis: %s; give all shards the same corpus and flags", s, difference)
+			}
+		}
+		return job.gather(pass, dirsOf(dir, states))
+	}
+	err = p.run(ctx)
+	result.Passes = p.state.Passes
+	if errors.Is(err, waiting) {
+		result.Waiting = waiting.shards
+		return result, nil
+	}
+	result.Done = err == nil
+	return result, err
+}
+
+// waitingError stops a shard at a pass that it cannot make yet.
+type waitingError struct{ shards []Shard }
+
+func (*waitingError) Error() string { return "other shards have to gather their statistics first" }
+
+func withShard(id identity, s Shard) identity {
+	id.Shard = s
+	return id
+}
+
+// shardStates reads how far the shards are, and which have not finished so many
+// passes.
+func shardStates(dir string, count, passes int) (map[Shard]*state, []Shard, error) {
+	states := map[Shard]*state{}
+	var missing []Shard
+	for i := range count {
+		s := Shard{i, count}
+		state, err := readState(s.dir(dir))
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case state == nil || state.Pass < passes:
+			missing = append(missing, s)
+		default:
+			states[s] = state
+		}
+	}
+	return states, missing, nil
+}
+
+func dirsOf(dir string, states map[Shard]*state) map[string]*state {
+	dirs := map[string]*state{}
+	for s, state := range states {
+		dirs[s.dir(dir)] = state
+	}
+	return dirs
+}
+
+// gather merges what parts, by their directories, have gathered in the passes
+// before one, and what the base has.
+func (j *Job) gather(pass int, parts map[string]*state) (map[string]metric.Statistic, error) {
+	gathered := map[string]metric.Statistic{}
+	for _, p := range j.passes[:pass] {
+		for _, s := range p.statistics {
+			total := s.New()
+			if d, ok := total.(metric.Dependent); ok {
+				if err := d.Bind(gathered); err != nil {
+					return nil, err
+				}
+			}
+			if old := j.base.statistics[s.Name()]; old != nil {
+				if err := total.Merge(old); err != nil {
+					return nil, err
+				}
+			}
+			for dir, state := range parts {
+				if err := state.addTo(total, dir); err != nil {
+					return nil, err
+				}
+			}
+			gathered[s.Name()] = total
+		}
+	}
+	return gathered, nil
+}
+
+// Shards returns the specs of the metrics that the shards of the index dir
+// measure, as Registry.Parse takes them, and how many shards there are. Without
+// shards the error is fs.ErrNotExist.
+func Shards(dir string) (specs []string, count int, err error) {
+	id, err := shardIdentity(dir)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, m := range id.Metrics {
+		specs = append(specs, m.Name+"="+m.Spec)
+	}
+	return specs, id.Shard.Count, nil
+}
+
+// shardIdentity reads the job of the first shard there is.
+func shardIdentity(dir string) (identity, error) {
+	entries, err := os.ReadDir(shardsDir(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return identity{}, fmt.Errorf("no shards at %s: %w; 'gradus analyze --shard I/N' makes them", shardsDir(dir), err)
+	}
+	if err != nil {
+		return identity{}, err
+	}
+	for _, e := range entries {
+		s, err := readState(filepath.Join(shardsDir(dir), e.Name()))
+		if err != nil {
+			return identity{}, err
+		}
+		if s != nil {
+			return s.Job, nil
+		}
+	}
+	return identity{}, fmt.Errorf("no shard at %s has begun: %w", shardsDir(dir), fs.ErrNotExist)
+}
+
+// MissingError says which shards are not done.
+type MissingError struct {
+	Dir     string // of the index
+	Missing []Shard
+}
+
+// Error lists the shards.
+func (e *MissingError) Error() string {
+	var names []string
+	for i, s := range e.Missing {
+		if i == 20 {
+			names = append(names, fmt.Sprintf("and %d more", len(e.Missing)-i))
+			break
+		}
+		names = append(names, s.String())
+	}
+	return fmt.Sprintf("%s: not done yet: %s; run 'gradus analyze --shard' for each of these, again if its first run has only gathered statistics, then merge", e.Dir, strings.Join(names, ", "))
+}
+
+// Merge makes the index dir of its shards, the same bytes as Run, and removes
+// them. If some are not done the error is a *MissingError. The metrics of job
+// are needed only to merge their statistics.
+func Merge(ctx context.Context, job *Job, dir string, count int, o Options) (Result, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return Result{}, err
+	}
+	r := newRun(job, dir, o)
+	states, missing, err := shardStates(dir, count, job.Passes())
+	if err != nil {
+		return Result{}, err
+	}
+	if len(missing) > 0 {
+		return Result{}, &MissingError{dir, missing}
+	}
+	id, err := job.identity(Shard{})
+	if err != nil {
+		return Result{}, err
+	}
+	for s, state := range states {
+		if difference := state.Job.same(withShard(id, s)); difference != "" {
+			return Result{}, fault.Mismatchf("shard %s is of another analysis: %s", s, difference)
+		}
+		for i, p := range state.Passes {
+			r.add(i, p)
+		}
+	}
+	w, err := index.Create(dir, id.Head, o.Force)
+	if err != nil {
+		return Result{}, err
+	}
+	defer w.Abort()
+	for _, m := range id.Metrics {
+		v, err := w.Values(m)
+		if err != nil {
+			return Result{}, err
+		}
+		defer v.Close()
+		for s := range states {
+			from, to := s.of(id.Head.Samples)
+			if err := v.Copy(ctx, filepath.Join(s.dir(dir), valuesDir, m.Name+".npy"), m, from, to-from); err != nil {
+				return Result{}, fmt.Errorf("shard %s: %w", s, err)
+			}
+		}
+		if err := v.Close(); err != nil {
+			return Result{}, err
+		}
+	}
+	gathered, err := job.gather(job.Passes(), dirsOf(dir, states))
+	if err != nil {
+		return Result{}, err
+	}
+	if err := r.order(ctx, w, id.Metrics, nil); err != nil {
+		return Result{}, err
+	}
+	result, err := r.commit(w, gathered)
+	if err != nil {
+		return result, err
+	}
+	return result, os.RemoveAll(shardsDir(dir))
+}
