@@ -204,18 +204,25 @@ func (j *Job) gather(pass int, parts map[string]*state) (map[string]metric.Stati
 	return gathered, nil
 }
 
-// Shards returns the specs of the metrics that the shards of the index dir
-// measure, as Registry.Parse takes them, and how many shards there are. Without
-// shards the error is fs.ErrNotExist.
-func Shards(dir string) (specs []string, count int, err error) {
+// Parts is what the shards of an index say of the job they are of.
+type Parts struct {
+	Head  index.Head
+	Specs []string // of the metrics, as metric.Registry.Parse takes them
+	Count int      // of shards, begun or not
+}
+
+// Shards reads what the shards of the index dir are of. Without shards the error
+// is fs.ErrNotExist.
+func Shards(dir string) (Parts, error) {
 	id, err := shardIdentity(dir)
 	if err != nil {
-		return nil, 0, err
+		return Parts{}, err
 	}
+	p := Parts{Head: id.Head, Count: id.Shard.Count}
 	for _, m := range id.Metrics {
-		specs = append(specs, m.Name+"="+m.Spec)
+		p.Specs = append(p.Specs, m.Name+"="+m.Spec)
 	}
-	return specs, id.Shard.Count, nil
+	return p, nil
 }
 
 // shardIdentity reads the job of the first shard there is.

@@ -124,9 +124,9 @@ func TestShardsMerge(t *testing.T) {
 		if rounds > 3 {
 			t.Fatalf("%d rounds for 3 passes", rounds)
 		}
-		specs, n, err := Shards(dir)
-		if err != nil || n != count || !slices.Equal(specs, []string{"length=length", "late=", "rarity=rarity"}) {
-			t.Fatalf("%v, %d, %v", specs, n, err)
+		parts, err := Shards(dir)
+		if err != nil || parts.Count != count || !slices.Equal(parts.Specs, []string{"length=length", "late=", "rarity=rarity"}) {
+			t.Fatalf("%+v, %v", parts, err)
 		}
 		result, err := Merge(context.Background(), job, dir, count, Options{})
 		if err != nil {
@@ -158,7 +158,7 @@ func TestShardRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Shards(dir); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Shards(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
 	for _, sh := range []Shard{{}, {1, 1}, {-1, 3}} {

@@ -142,9 +142,7 @@ func (e *exporter) metric(c *index.Column, scale float64) (ExportedMetric, error
 }
 
 // falling reports whether the order goes from large to small.
-func falling(c *index.Column) bool {
-	return c.Value(c.At(0)) > c.Value(c.At(c.Len()-1))
-}
+func falling(c *index.Column) bool { return c.Metric().Descending }
 
 // values writes sample_to_metric.
 func (e *exporter) values(c *index.Column, k cut, m ExportedMetric) error {

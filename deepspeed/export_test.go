@@ -59,17 +59,28 @@ type column struct {
 // makeIndex makes an index of the columns at dir, replacing what is there.
 func makeIndex(t fataler, dir string, s *corpus.Samples, columns ...column) *index.Index {
 	t.Helper()
-	w, err := index.Create(dir, s, true)
+	head, err := index.HeadOf(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := index.Create(dir, head, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Abort()
 	for _, c := range columns {
-		cw, err := w.Column(c.name, 1, "points", c.whole)
+		m := index.Metric{Name: c.name, Version: 1, Unit: "points", DType: index.Real}
+		if c.whole {
+			m.DType = index.Whole
+		}
+		v, err := w.Values(m)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(cw.Append(slices.Clone(c.values)), cw.Close(context.Background(), 1)); err != nil {
+		if err := errors.Join(v.WriteAt(c.values, 0), v.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Finish(context.Background(), m, 1, 0); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -58,7 +58,11 @@ func Import(ctx context.Context, path string, samples *corpus.Samples, dir strin
 	if sources, err = choose(sources, o.Metrics, path); err != nil {
 		return Imported{}, err
 	}
-	w, err := index.Create(dir, samples, o.Force)
+	head, err := index.HeadOf(samples)
+	if err != nil {
+		return Imported{}, err
+	}
+	w, err := index.Create(dir, head, o.Force)
 	if err != nil {
 		return Imported{}, err
 	}
@@ -116,10 +120,12 @@ func importMetric(ctx context.Context, s source, samples *corpus.Samples, w *ind
 	}
 	defer l.Close()
 	m := ImportedMetric{Name: strings.ToLower(s.metric), From: s.prefix, Distinct: l.ids.Len(), Checked: l.check != nil}
-	column, err := w.Column(m.Name, 1, "points", true)
+	column := index.Metric{Name: m.Name, Version: 1, Unit: "points", DType: index.Whole}
+	out, err := w.Values(column)
 	if err != nil {
 		return m, err
 	}
+	defer out.Close()
 	// One window of the samples at a time: values come by value, and the index
 	// takes them by sample.
 	values := make([]float64, min(windowSamples, samples.Len()))
@@ -128,11 +134,15 @@ func importMetric(ctx context.Context, s source, samples *corpus.Samples, w *ind
 		if err := l.window(ctx, values, from); err != nil {
 			return m, err
 		}
-		if err := column.Append(values); err != nil {
+		if err := out.WriteAt(values, from); err != nil {
 			return m, err
 		}
 	}
-	return m, column.Close(ctx, workers)
+	if err := out.Close(); err != nil {
+		return m, err
+	}
+	_, err = w.Finish(ctx, column, workers, 0)
+	return m, err
 }
 
 // windowSamples is how many samples' values are put in place at once: 128 MiB.

@@ -61,7 +61,7 @@ func TestGoldenBatches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := analyze.Run(context.Background(), samples, filepath.Join(dir, "index"), analyze.Options{Metrics: []metric.Metric{metric.Rarity()}}); err != nil {
+	if _, err := analyze.Run(context.Background(), samples, []metric.Metric{metric.Rarity()}, filepath.Join(dir, "index"), analyze.Options{}); err != nil {
 		t.Fatal(err)
 	}
 

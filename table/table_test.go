@@ -51,21 +51,28 @@ func samplesOf(t *testing.T, cut corpus.Cut, lengths ...int) *corpus.Samples {
 func indexOf(t *testing.T, s *corpus.Samples, whole, real []float64) *index.Index {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "x")
-	w, err := index.Create(dir, s, false)
+	head, err := index.HeadOf(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := index.Create(dir, head, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Abort()
-	for _, m := range []struct {
-		name   string
-		whole  bool
-		values []float64
-	}{{"whole", true, whole}, {"a-real.one", false, real}} {
-		c, err := w.Column(m.name, 1, "points", m.whole)
-		if err == nil {
-			err = errors.Join(c.Append(slices.Clone(m.values)), c.Close(context.Background(), 1))
-		}
+	for _, c := range []struct {
+		name, dtype string
+		values      []float64
+	}{{"whole", index.Whole, whole}, {"a-real.one", index.Real, real}} {
+		m := index.Metric{Name: c.name, Version: 1, Unit: "points", DType: c.dtype}
+		v, err := w.Values(m)
 		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(v.WriteAt(c.values, 0), v.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Finish(context.Background(), m, 1, 0); err != nil {
 			t.Fatal(err)
 		}
 	}

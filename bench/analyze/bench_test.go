@@ -46,7 +46,7 @@ func TestBareAgreesWithAnalyze(t *testing.T) {
 			t.Fatal(err)
 		}
 		out := filepath.Join(dir, "x")
-		if _, err := analyze.Run(context.Background(), s, out, analyze.Options{Force: true}); err != nil {
+		if _, err := analyze.Run(context.Background(), s, nil, out, analyze.Options{Force: true}); err != nil {
 			t.Fatal(err)
 		}
 		x, err := index.Open(out)

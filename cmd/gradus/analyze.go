@@ -1,28 +1,52 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"io"
+	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/gradus-ml/gradus/analyze"
 	"github.com/gradus-ml/gradus/corpus"
+	"github.com/gradus-ml/gradus/index"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/metric"
 	"github.com/gradus-ml/gradus/metric/formula"
 	"github.com/gradus-ml/gradus/metric/program"
+	"github.com/gradus-ml/gradus/table"
 	"github.com/gradus-ml/gradus/train"
 	"github.com/spf13/cobra"
 )
 
+// metrics lists what --metric knows.
+func metrics() metric.Registry {
+	return append(metric.Builtin(), formula.Definition(), program.Definition(), train.LossDefinition())
+}
+
+// analyzeFlags are the flags of analyze.
+type analyzeFlags struct {
+	corpus   []string
+	dtype    string
+	cut      corpus.Cut
+	metrics  []string
+	out      string
+	memory   string
+	from     string // index to go on from
+	frozen   bool
+	shard    string
+	wait     time.Duration
+	merge    bool
+	parquet  string
+	json     bool
+	analyzer analyze.Options
+}
+
 func newAnalyze() *cobra.Command {
-	var o analyze.Options
-	var prefix, out string
-	var cut corpus.Cut
-	var names []string
-	var asJSON bool
+	var f analyzeFlags
 	cmd := &cobra.Command{
 		Use:   "analyze --corpus PREFIX (--window N | --documents) --out DIR",
 		Short: "Measure how hard every sample of a corpus is",
@@ -31,122 +55,234 @@ directory with each sample's values, all samples in order of each metric, and a
 manifest that says what it was made of. The arrays are .npy files, which NumPy
 maps too.
 
+A corpus is the prefix of a .bin and .idx in Megatron's format, a .npy file of
+tokens, or, with --dtype, a .bin of tokens alone. Several of them, or a quoted
+glob, are one corpus, in order of their names.
+
 A sample is a window of N+1 tokens of the concatenated documents (N inputs and
 the N targets one place further), or one document.
 
-The index is the same for any number of workers. It appears under its name when
-it is complete, or not at all.
+The index is the same for any number of workers and any memory. It appears under
+its name when it is complete. What a killed or interrupted analysis has done is
+kept in DIR.partial: the same command goes on from there.
 
-Metrics:
-` + describeMetrics(),
+Many machines: --shard I/N does one part of N, on any machine that sees the
+corpus and DIR, and --merge makes the index of them. A metric that needs
+statistics of the whole corpus is scored only when all parts have gathered
+theirs: run the parts again when they say so, or let them --wait.
+
+A corpus that has grown at its end: --from OLD counts only what is new and copies
+the values that follow from a sample alone; the new index is what an analysis of
+everything gives. With --frozen the statistics stay the old ones too, and only
+new samples are scored.
+
+Metrics, as [NAME=]METRIC[:PARAMETERS]; NAME is what the index calls it:
+` + describeMetrics() + `
+Parameters: ` + describeParameters(),
 		Example: `  gradus analyze --corpus data/gosrc --window 256 --out data/gosrc.index
-  gradus analyze --corpus data/web --documents --metric rarity --out data/web.index`,
+  gradus analyze --corpus 'data/web-*' --documents --metric rarity --metric readability --out data/web.index
+  gradus analyze --corpus data/gosrc --window 256 --metric 'srv=formula:length * 1e6 + rarity' --out data/srv.index
+  gradus analyze --corpus data/web --window 2048 --out data/web.index --shard $SLURM_ARRAY_TASK_ID/64 --wait 1h
+  gradus analyze --merge --out data/web.index`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := needFlags(cmd, "corpus", "out"); err != nil {
+			if err := f.validate(cmd); err != nil {
 				return err
 			}
-			if cmd.Flags().Changed("window") && cut.Window < 1 {
-				return fault.Invalidf("--window %d: a window has at least 1 token", cut.Window)
+			if f.merge {
+				return f.runMerge(cmd)
 			}
-			if err := cut.Validate(); err != nil {
-				return fault.Invalidf("%w (--window N or --documents); see '%s --help'", err, cmd.CommandPath())
-			}
-			var err error
-			if o.Metrics, err = metrics().Parse(names...); err != nil {
-				return err
-			}
-			c, err := corpus.Open(prefix)
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			samples, err := c.Samples(cut)
-			if err != nil {
-				return err
-			}
-			g := newGauge(cmd.ErrOrStderr())
-			o.Progress = analyzeProgress(g)
-			result, err := analyze.Run(cmd.Context(), samples, out, o)
-			g.close()
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), result)
-			}
-			return printAnalysis(cmd.OutOrStdout(), result)
+			return f.run(cmd)
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&prefix, "corpus", "", "name of the corpus, without ending")
-	f.StringVar(&out, "out", "", "directory of the index")
-	f.IntVar(&cut.Window, "window", 0, "make every N tokens (and one more) a sample")
-	f.BoolVar(&cut.Documents, "documents", false, "make every document a sample")
-	f.StringArrayVar(&names, "metric", []string{"length", "rarity"}, "what to measure (may be repeated)")
-	f.BoolVar(&o.Force, "force", false, "replace an existing index")
-	f.IntVar(&o.Workers, "workers", 0, "how many cores to use (default: all)")
-	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.corpus, "corpus", nil, "name of the corpus, without ending; a quoted glob, or several times, for a corpus of several files")
+	flags.StringVar(&f.dtype, "dtype", corpus.Auto.String(), "how tokens are stored: megatron or deepspeed to choose the table of types, uint16, uint32, ... for a .bin without .idx")
+	flags.StringVar(&f.out, "out", "", "directory of the index")
+	flags.IntVar(&f.cut.Window, "window", 0, "make every N tokens (and one more) a sample")
+	flags.BoolVar(&f.cut.Documents, "documents", false, "make every document a sample")
+	flags.StringArrayVar(&f.metrics, "metric", []string{"length", "rarity"}, "what to measure (may be repeated)")
+	flags.BoolVar(&f.analyzer.Force, "force", false, "replace an existing index")
+	flags.BoolVar(&f.analyzer.Restart, "restart", false, "throw away what an interrupted analysis has done")
+	flags.IntVar(&f.analyzer.Workers, "workers", 0, "how many cores to use (default: all)")
+	flags.StringVar(&f.memory, "memory", "1GiB", "about how much memory to use, beside what a metric itself needs")
+	flags.StringVar(&f.from, "from", "", "index of the corpus before it grew, to go on from")
+	flags.BoolVar(&f.frozen, "frozen", false, "with --from: keep its statistics, and score new samples only")
+	flags.StringVar(&f.shard, "shard", "", "do part I of N, written I/N, the first being 0/N")
+	flags.DurationVar(&f.wait, "wait", 0, "with --shard: how long to wait for the statistics of other parts")
+	flags.BoolVar(&f.merge, "merge", false, "make the index of its parts")
+	flags.StringVar(&f.parquet, "parquet", "", "also write the values as a Parquet table to this file")
+	flags.BoolVar(&f.json, "json", false, "print the result as JSON")
 	return cmd
-}
-
-// metrics lists what --metric knows.
-func metrics() metric.Registry {
-	return append(metric.Builtin(), formula.Definition(), program.Definition(), train.LossDefinition())
 }
 
 func describeMetrics() string {
 	var lines strings.Builder
 	w := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
 	for _, m := range metrics() {
-		fmt.Fprintf(w, "  %s\t%s\n", m.Name, m.Summary)
+		fmt.Fprintf(w, "  %s\t%s\n", m.Usage(), m.Summary)
+	}
+	w.Flush()
+	return lines.String()
+}
+
+func describeParameters() string {
+	var lines strings.Builder
+	w := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w)
+	for _, m := range metrics() {
+		for _, k := range m.Keys {
+			fmt.Fprintf(w, "  %s\t%s\t%s\n", m.Name, k.Name, k.Help)
+		}
 	}
 	w.Flush()
 	return strings.TrimSuffix(lines.String(), "\n")
 }
 
-func printAnalysis(out io.Writer, r analyze.Result) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "metric\tmin\t25 %\t50 %\t75 %\tmax\tunit\t")
-	for _, m := range r.Manifest.Metrics {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", m.Name, short(m.Min),
-			short(m.Quantiles[25]), short(m.Quantiles[50]), short(m.Quantiles[75]), short(m.Max), m.Unit)
-	}
-	fmt.Fprintln(w)
-	fmt.Fprintln(w, "pass\tseconds\tsamples/s\ttokens/s\t")
-	for _, p := range r.Passes {
-		fmt.Fprintf(w, "%s\t%.2f\t%s\t%s\t\n", p.Name, p.Seconds, rate(p.Samples, p.Seconds), rate(p.Tokens, p.Seconds))
-	}
-	if err := w.Flush(); err != nil {
+// validate looks at the flags alone.
+func (f *analyzeFlags) validate(cmd *cobra.Command) error {
+	if err := needFlags(cmd, "out"); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "\nindex: %s (%d samples, %s, in %.2f s)\n", r.Index, r.Manifest.Samples, r.Manifest.Cut, r.Seconds)
+	memory, err := parseBytes(f.memory)
+	if err != nil || memory < leastMemory {
+		return fault.Invalidf("--memory %s: an amount of at least 64MiB is needed, such as 512MiB or 8GiB", f.memory)
+	}
+	debug.SetMemoryLimit(memory) // garbage is then collected before it is reached
+	f.analyzer.Memory = memory / 2
+	changed := cmd.Flags().Changed
+	switch {
+	case f.merge && (f.shard != "" || f.from != ""):
+		return fault.Invalidf("--merge makes the index of parts that are done; it goes with neither --shard nor --from")
+	case f.wait != 0 && f.shard == "":
+		return fault.Invalidf("--wait is for --shard")
+	case f.shard != "" && f.parquet != "":
+		return fault.Invalidf("--parquet is for the whole index: give it with --merge")
+	case f.frozen && f.from == "":
+		return fault.Invalidf("--frozen keeps the statistics of an older index; give it by --from")
+	case f.merge && len(f.corpus) == 0:
+		return nil // the parts say it
+	}
+	if err := needFlags(cmd, "corpus"); err != nil {
+		return err
+	}
+	if changed("window") && f.cut.Window < 1 {
+		return fault.Invalidf("--window %d: a window has at least 1 token", f.cut.Window)
+	}
+	if err := f.cut.Validate(); err != nil {
+		return fault.Invalidf("%w (--window N or --documents); see '%s --help'", err, cmd.CommandPath())
+	}
+	return nil
+}
+
+const leastMemory = 64 << 20
+
+// open opens the corpus and cuts it.
+func (f *analyzeFlags) open() (*corpus.Samples, error) {
+	form, err := corpus.ParseForm(f.dtype)
+	if err != nil {
+		return nil, fault.Invalidf("--dtype: %w", err)
+	}
+	c, err := corpus.OpenAs(form, f.corpus...)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.Samples(f.cut)
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// parse makes the metrics. "length,rarity" is two, as neither takes parameters.
+func (f *analyzeFlags) parse() ([]metric.Metric, error) {
+	var specs []string
+	for _, text := range f.metrics {
+		if strings.ContainsAny(text, ":=") {
+			specs = append(specs, text)
+		} else {
+			specs = append(specs, strings.Split(text, ",")...)
+		}
+	}
+	return metrics().Parse(specs...)
+}
+
+func (f *analyzeFlags) run(cmd *cobra.Command) error {
+	measured, err := f.parse()
+	if err != nil {
+		return err
+	}
+	samples, err := f.open()
+	if err != nil {
+		return err
+	}
+	defer samples.Corpus().Close()
+	job, err := analyze.NewJob(samples, measured)
+	if err != nil {
+		return err
+	}
+	if f.from != "" {
+		old, err := index.Open(f.from)
+		if err != nil {
+			return err
+		}
+		defer old.Close()
+		if err := job.Extend(old, f.frozen); err != nil {
+			return err
+		}
+		f.analyzer.Force = f.analyzer.Force || filepath.Clean(f.from) == filepath.Clean(f.out)
+	}
+	g := newGauge(cmd.ErrOrStderr())
+	f.analyzer.Progress = analyzeProgress(g)
+	if f.shard != "" {
+		return f.runShard(cmd, job, g)
+	}
+	result, err := job.Run(cmd.Context(), f.out, f.analyzer)
+	g.close()
+	if err != nil {
+		return goOn(err, f.out+".partial")
+	}
+	return f.finish(cmd, result, samples)
+}
+
+// goOn tells who interrupts an analysis that nothing is lost.
+func goOn(err error, kept string) error {
+	if errors.Is(err, context.Canceled) {
+		return interrupted(fmt.Sprintf("interrupted; what is done is kept in %s, and the same command goes on from there", kept))
+	}
 	return err
 }
 
-// analyzeProgress shows how far an analysis is, pass by pass.
-func analyzeProgress(g *gauge) func(analyze.Progress) {
-	var pass string
-	var began time.Time // of the pass
-	return func(p analyze.Progress) {
-		if p.Pass != pass {
-			pass, began = p.Pass, time.Now()
-			g.begin(false)
+// finish does what comes after an index is in place.
+func (f *analyzeFlags) finish(cmd *cobra.Command, r analyze.Result, samples *corpus.Samples) error {
+	if f.parquet != "" {
+		if err := f.writeTable(cmd.Context(), r.Index, samples); err != nil {
+			return fmt.Errorf("the index %s is made, but its table is not: %w", r.Index, err)
 		}
-		done, total, unit := p.Tokens, p.TotalTokens, "tokens"
-		if total == 0 {
-			done, total, unit = p.Samples, p.TotalSamples, "samples"
-		}
-		seconds := time.Since(began).Seconds()
-		var speeds []string
-		if p.Samples > 0 {
-			speeds = append(speeds, rate(p.Samples, seconds)+" samples/s")
-		}
-		if p.Tokens > 0 {
-			speeds = append(speeds, rate(p.Tokens, seconds)+" tokens/s")
-		}
-		speed := strings.Join(speeds, ", ")
-		g.show(done, total, fmt.Sprintf("%-10s %s", p.Pass, speed),
-			fmt.Sprintf("analyze: %s: %s %s; %s", p.Pass, of(done, total), unit, speed))
 	}
+	view := analysisView{Result: r, PeakMemory: peakMemory()}
+	if f.json {
+		return printJSON(cmd.OutOrStdout(), view)
+	}
+	return printAnalysis(cmd.OutOrStdout(), view)
+}
+
+// writeTable writes the values as a Parquet table.
+func (f *analyzeFlags) writeTable(ctx context.Context, dir string, samples *corpus.Samples) error {
+	x, err := index.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer x.Close()
+	_, err = table.Write(ctx, x, f.parquet, table.Options{Samples: samples, Force: f.analyzer.Force})
+	return err
+}
+
+// analysisView is what analyze prints.
+type analysisView struct {
+	analyze.Result
+	// PeakMemory is the largest resident set of the process, in bytes; 0 where
+	// the system does not tell.
+	PeakMemory int64 `json:"peak_memory_bytes"`
 }

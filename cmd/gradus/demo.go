@@ -207,7 +207,7 @@ func (d *demo) analyze(ctx context.Context) error {
 		return err
 	}
 	g := newGauge(d.stderr)
-	result, err := analyze.Run(ctx, samples, d.path("index"), analyze.Options{Metrics: []metric.Metric{metric.Rarity()}, Progress: analyzeProgress(g)})
+	result, err := analyze.Run(ctx, samples, []metric.Metric{metric.Rarity()}, d.path("index"), analyze.Options{Progress: analyzeProgress(g)})
 	g.close()
 	if err != nil {
 		return err

@@ -98,10 +98,11 @@ func inspectIndex(_ context.Context, w io.Writer, path string, o inspectOptions)
 // samplesOf opens the samples an index was made of, from prefix or, if that is
 // empty, from where the index says the corpus was.
 func samplesOf(x *index.Index, prefix string) (*corpus.Samples, error) {
-	if prefix == "" {
-		prefix = x.Manifest().Corpus.Prefix
+	open := x.Manifest().Corpus.Open
+	if prefix != "" {
+		open = func() (*corpus.Corpus, error) { return corpus.Open(prefix) }
 	}
-	c, err := corpus.Open(prefix)
+	c, err := open()
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +175,7 @@ func printIndex(out io.Writer, v indexView) error {
 	m := v.Manifest
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "index\t%s\n", v.Path)
-	fmt.Fprintf(w, "corpus\t%s (%d documents, %d tokens)\n", m.Corpus.Prefix, m.Corpus.Documents, m.Corpus.Tokens)
+	fmt.Fprintf(w, "corpus\t%s (%d documents, %d tokens)\n", strings.Join(m.Corpus.Paths, ", "), m.Corpus.Documents, m.Corpus.Tokens)
 	fmt.Fprintf(w, "fingerprint\t%s\n", m.Corpus.Fingerprint)
 	fmt.Fprintf(w, "samples\t%d (%s)\n", m.Samples, m.Cut)
 	if err := w.Flush(); err != nil {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 )
 
@@ -79,3 +81,41 @@ func sparkline(values []float64, width int) string {
 }
 
 func finite(v float64) bool { return v-v == 0 }
+
+// byteUnits are the units of amounts of memory, the largest first.
+var byteUnits = []struct {
+	name string
+	size float64
+}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}
+
+// formatBytes writes an amount of memory for people: 950 B, 1.5 GiB.
+func formatBytes(n int64) string {
+	for _, u := range byteUnits {
+		if v := float64(n) / u.size; v >= 0.9995 {
+			return fmt.Sprintf("%.3g %s", v, u.name)
+		}
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// parseBytes reads an amount of memory: 512MiB, 8G, 1.5 GiB, 100000. Without
+// an i the units are the same: nobody who gives a program 8G counts otherwise.
+func parseBytes(text string) (int64, error) {
+	number := strings.TrimSpace(text)
+	factor := 1.0
+	for _, u := range byteUnits {
+		for _, name := range []string{u.name, u.name[:1] + "B", u.name[:1]} {
+			if head, ok := strings.CutSuffix(strings.ToUpper(number), strings.ToUpper(name)); ok && factor == 1 {
+				number, factor = strings.TrimSpace(head), u.size
+			}
+		}
+	}
+	if head, ok := strings.CutSuffix(strings.ToUpper(number), "B"); ok && factor == 1 {
+		number = strings.TrimSpace(head)
+	}
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(v >= 0) || v*factor >= math.MaxInt64 {
+		return 0, fmt.Errorf("%q is no amount of memory", text)
+	}
+	return int64(v * factor), nil
+}
