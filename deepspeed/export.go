@@ -13,7 +13,6 @@ import (
 	"github.com/gradus-ml/gradus/internal/atomicdir"
 	"github.com/gradus-ml/gradus/internal/atomicfile"
 	"github.com/gradus-ml/gradus/internal/fault"
-	"github.com/gradus-ml/gradus/metric"
 )
 
 // ExportOptions of Export. The zero of a field is its default.
@@ -92,8 +91,14 @@ func Export(ctx context.Context, x *index.Index, dir string, o ExportOptions) (E
 		}
 		done.Metrics = append(done.Metrics, m)
 	}
-	if done.TokenCounts, err = e.frequencies(); err != nil {
+	counts, err := tokenCounts(x)
+	if err != nil {
 		return Exported{}, err
+	}
+	if counts != nil && !slices.Contains(o.Metrics, frequencies) {
+		if done.TokenCounts, err = e.frequencies(counts, x.Manifest().Corpus.Vocabulary); err != nil {
+			return Exported{}, err
+		}
 	}
 	if err := e.stamp(done); err != nil {
 		return Exported{}, err
@@ -141,7 +146,8 @@ func (e *exporter) metric(c *index.Column, scale float64) (ExportedMetric, error
 	return m, e.merged(m.Name)
 }
 
-// falling reports whether the order goes from large to small.
+// falling reports whether the order goes from large to small values: larger is
+// easier.
 func falling(c *index.Column) bool { return c.Metric().Descending }
 
 // values writes sample_to_metric.
@@ -176,58 +182,6 @@ func (e *exporter) create(metric, kind string, low, high int64) (*Writer, error)
 
 // piece is how many values or ids are held at once where a pass needs no more.
 const piece = 8 << 10
-
-// frequencies writes the token counts, if the index keeps them, as a row with
-// the count of each token of the vocabulary.
-func (e *exporter) frequencies() (int64, error) {
-	counts, err := e.tokenCounts()
-	if counts == nil || err != nil {
-		return 0, err
-	}
-	length, high := int64(e.index.Manifest().Corpus.Vocabulary), int64(0)
-	for token, n := range counts.All() {
-		length, high = max(length, int64(token)+1), max(high, n)
-	}
-	if err := os.Mkdir(filepath.Join(e.dir, frequencies), 0o777); err != nil {
-		return 0, err
-	}
-	w, err := e.create(frequencies, metricValue, 0, high)
-	if err != nil {
-		return 0, err
-	}
-	defer w.Abort()
-	next := int64(0)
-	zeros := func(upTo int64) error {
-		gap := make([]int64, min(piece, upTo-next))
-		for ; err == nil && next < upTo; next += int64(len(gap)) {
-			gap = gap[:min(piece, upTo-next)]
-			err = w.Append(gap)
-		}
-		return err
-	}
-	for token, n := range counts.All() {
-		if zeros(int64(token)) == nil {
-			err = w.Append([]int64{n})
-		}
-		if err != nil {
-			return 0, err
-		}
-		next++
-	}
-	if err := zeros(length); err != nil {
-		return 0, err
-	}
-	if err := w.EndRow(); err != nil {
-		return 0, err
-	}
-	return length, w.Commit()
-}
-
-// tokenCounts returns what the index keeps under the name of the statistic, or
-// nil.
-func (e *exporter) tokenCounts() (*metric.TokenCounts, error) {
-	return nil, nil
-}
 
 func (e *exporter) stamp(done Exported) error {
 	m := e.index.Manifest()

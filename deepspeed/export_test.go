@@ -17,6 +17,7 @@ import (
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/index"
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/metric"
 	"pgregory.net/rapid"
 )
 
@@ -338,6 +339,93 @@ func TestAgainstAnalyzer(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Where larger is easier, values are negated: DeepSpeed takes smaller for
+// easier. The order of the index stays, easy to hard, ties by id.
+func TestFallingOrder(t *testing.T) {
+	dir := t.TempDir()
+	makeIndex(t, filepath.Join(dir, "x"), documents(t, 4), column{"ease", true, []float64{1, 3, 2, 3}}).Close()
+	order := filepath.Join(dir, "x", "order", "ease.npy")
+	content := read(t, order)
+	write(t, order, content[:len(content)-16]+"\x01\x00\x00\x00\x03\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00")
+	x := openIndex(t, filepath.Join(dir, "x"))
+	defer x.Close()
+	done, err := Export(context.Background(), x, filepath.Join(dir, "out"), ExportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := done.Metrics[0]; !m.Negated || m.Min != -3 || m.Max != -1 {
+		t.Errorf("%+v", m)
+	}
+	for kind, want := range map[string][][]int64{
+		sampleToMetric: {{-1}, {-3}, {-2}, {-3}},
+		indexToMetric:  {{-3}, {-2}, {-1}},
+		indexToSample:  {{1, 3}, {2}, {0}},
+	} {
+		if rows := readRows(t, filepath.Join(dir, "out", "ease", "ease")+kind); !slices.EqualFunc(rows, want, slices.Equal) {
+			t.Errorf("%s: %v", kind, rows)
+		}
+	}
+	// An order that is none is found.
+	write(t, order, content[:len(content)-16]+"\x01\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00")
+	forged := openIndex(t, filepath.Join(dir, "x"))
+	defer forged.Close()
+	if _, err := Export(context.Background(), forged, filepath.Join(dir, "no"), ExportOptions{}); !errors.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "rank 2") {
+		t.Error(err)
+	}
+}
+
+// The counts of all tokens, as a row: gaps are zeros, the end too.
+func TestTokenCounts(t *testing.T) {
+	for _, c := range []struct {
+		tokens     []int32
+		vocabulary int
+		want       map[int]int64 // by token; others 0
+		length     int
+		dtype      corpus.DType
+	}{
+		{[]int32{3, 3, 1}, 6, map[int]int64{1: 1, 3: 2}, 6, corpus.Uint8},
+		{[]int32{3, 3, 1}, 0, map[int]int64{1: 1, 3: 2}, 4, corpus.Uint8},
+		{make([]int32, 256), 1, map[int]int64{0: 256}, 1, corpus.Uint16},
+		{[]int32{0, 3 * piece}, 4*piece + 1, map[int]int64{0: 1, 3 * piece: 1}, 4*piece + 1, corpus.Uint8},
+		{[]int32{piece - 1, piece}, 0, map[int]int64{piece - 1: 1, piece: 1}, piece + 1, corpus.Uint8},
+	} {
+		counts := new(metric.TokenCounts)
+		if err := counts.Add(nil, c.tokens); err != nil {
+			t.Fatal(err)
+		}
+		e := exporter{ctx: context.Background(), dir: t.TempDir()}
+		if n, err := e.frequencies(counts, c.vocabulary); err != nil || n != int64(c.length) {
+			t.Fatalf("%d, %v", n, err)
+		}
+		name := filepath.Join(e.dir, "total_vocab_freq", "total_vocab_freq_metric_value")
+		rows := readRows(t, name)
+		if len(rows) != 1 || len(rows[0]) != c.length {
+			t.Fatalf("%d rows", len(rows))
+		}
+		for token, n := range rows[0] {
+			if n != c.want[token] {
+				t.Errorf("token %d: %d, want %d", token, n, c.want[token])
+			}
+		}
+		r, err := Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.DType() != c.dtype {
+			t.Errorf("%s, want %s", r.DType(), c.dtype)
+		}
+		r.Close()
+	}
+	huge := new(metric.TokenCounts)
+	if err := huge.Add(nil, []int32{math.MaxInt32}); err != nil {
+		t.Fatal(err)
+	}
+	e := exporter{ctx: context.Background(), dir: t.TempDir()}
+	if _, err := e.frequencies(huge, 0); !errors.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
 }
 
 func TestExportRefuses(t *testing.T) {
