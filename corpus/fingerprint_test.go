@@ -47,7 +47,7 @@ func TestFingerprintWorkers(t *testing.T) {
 	prefix := filepath.Join(t.TempDir(), "c")
 	document := make([]int32, chunkSize+chunkSize/2+3) // bytes: one and a half chunks each
 	for i := range document {
-		document[i] = int32(i * i % 251)
+		document[i] = int32(uint32(i) * uint32(i) % 251)
 	}
 	writeCorpus(t, prefix, Uint8, Meta{EndOfDocument: -1}, document, document[:chunkSize/2-3], document[:9])
 	c := mustOpen(t, prefix)

@@ -259,3 +259,39 @@ func TestForeignDocuments(t *testing.T) {
 		t.Errorf("an empty corpus has %d documents and %d tokens of %s", c.Documents(), c.Tokens(), c.DType())
 	}
 }
+
+// Decoding in groups is decoding one by one, of any bytes, and finds the same
+// ones to be no tokens.
+func TestWiden(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := rapid.Custom(func(t *rapid.T) DType { return DType(rapid.IntRange(1, len(kinds)-1).Draw(t, "d")) }).Draw(t, "type")
+		n := rapid.IntRange(0, 40).Draw(t, "tokens")
+		values := rapid.SliceOfN(rapid.OneOf(rapid.Int64Range(0, 127), rapid.Int64Range(0, 127), rapid.Int64Range(0, math.MaxInt32), rapid.Int64()), n, n).Draw(t, "values")
+		var raw []byte
+		want, all := make([]int32, n), true
+		for i, v := range values {
+			var stored int64 // as the type holds it
+			switch d {
+			case Uint8:
+				raw, stored = append(raw, le(uint8(v))...), int64(uint8(v))
+			case Int8:
+				raw, stored = append(raw, le(int8(v))...), int64(int8(v))
+			case Uint16:
+				raw, stored = append(raw, le(uint16(v))...), int64(uint16(v))
+			case Int16:
+				raw, stored = append(raw, le(int16(v))...), int64(int16(v))
+			case Uint32:
+				raw, stored = append(raw, le(uint32(v))...), int64(uint32(v))
+			case Int32:
+				raw, stored = append(raw, le(int32(v))...), int64(int32(v))
+			default:
+				raw, stored = append(raw, le(v)...), v
+			}
+			want[i], all = int32(stored), all && stored >= 0 && stored <= math.MaxInt32
+		}
+		got := make([]int32, n)
+		if ok := d.widen(got, append(raw, 0xff, 0xff)); ok != all || ok && !slices.Equal(got, want) {
+			t.Fatalf("%s % x is %v, %v; want %v, %v", d, raw, got, ok, want, all)
+		}
+	})
+}

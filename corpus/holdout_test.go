@@ -342,3 +342,34 @@ func TestAllIsHeldOut(t *testing.T) {
 		t.Errorf("windows of nothing: %v", got)
 	}
 }
+
+// The choice depends on the documents, not on the files they are in.
+func TestHoldOutOfParts(t *testing.T) {
+	dir := t.TempDir()
+	n := 0
+	rapid.Check(t, func(t *rapid.T) {
+		n++
+		lengths := rapid.SliceOfN(rapid.IntRange(0, 30), 2, 60).Draw(t, "lengths")
+		documents := documentsOf(lengths)
+		cut := rapid.IntRange(1, len(lengths)-1).Draw(t, "cut")
+		base := filepath.Join(dir, fmt.Sprint(n))
+		writeCorpus(t, base+"whole", Uint8, Meta{EndOfDocument: -1}, documents...)
+		writeCorpus(t, base+"part0", Uint8, Meta{EndOfDocument: -1}, documents[:cut]...)
+		writeCorpus(t, base+"part1", Uint16, Meta{EndOfDocument: -1}, documents[cut:]...)
+		var runs [2]string
+		for i, pattern := range []string{"whole", "part?"} {
+			c, err := Open(base + pattern)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, err := c.HoldOut(0.2, 7, 4)
+			if err == nil {
+				runs[i] = fmt.Sprint(h.runs)
+			}
+			c.Close()
+		}
+		if runs[0] != runs[1] {
+			t.Fatalf("of the whole %s, of parts %s", runs[0], runs[1])
+		}
+	})
+}

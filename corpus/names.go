@@ -148,9 +148,12 @@ func absent(name string) error {
 		return fault.Invalidf("%s is a directory; name the files in it, such as '%s'", name, filepath.Join(name, "*.bin"))
 	}
 	prefix := trimPrefix(name)
-	_, err := os.Stat(prefix + ".idx")
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("open corpus %s: %s.idx is no file that can be read: %w", prefix, prefix, err)
+	switch info, err := os.Stat(prefix + ".idx"); {
+	case err == nil:
+		return fault.Invalidf("%s.idx is not a regular file (%s)", prefix, info.Mode().Type())
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("no corpus at %s: %w; a corpus is a pair %s.bin and %[3]s.idx, which 'gradus prepare' makes, a .npy of tokens, or a flat .bin", prefix, err, prefix)
+	default:
+		return fmt.Errorf("open corpus %s: %w", prefix, err)
 	}
-	return fmt.Errorf("no corpus at %s: %w; a corpus is a pair %s.bin and %[3]s.idx, which 'gradus prepare' makes, a .npy of tokens, or a flat .bin", prefix, err, prefix)
 }
