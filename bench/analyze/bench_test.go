@@ -85,11 +85,13 @@ func TestSpread(t *testing.T) {
 func TestMetricsOfHelp(t *testing.T) {
 	help := `Analyze measures.
 
-Metrics:
-
+Metrics, as [NAME=]METRIC:
   length                     tokens of the sample
   ngram-perplexity:order=N   by a model of the corpus
   exec:timeout=T,COMMAND     by a program
+
+Parameters:
+  exec  timeout  how long
 
 Usage:
   gradus analyze [flags]

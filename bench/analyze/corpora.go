@@ -68,7 +68,7 @@ func (c Corpus) beginning(ctx context.Context, tokens int64) (Corpus, error) {
 	if tokens <= 0 || tokens >= c.Tokens {
 		return c, nil
 	}
-	return c.copied(ctx, fmt.Sprintf("%s-%dM", c.prefix, tokens/1e6), "-tokens", fmt.Sprint(tokens))
+	return c.copied(ctx, fmt.Sprintf("%s-%dk", c.prefix, tokens/1000), "-tokens", fmt.Sprint(tokens))
 }
 
 // times returns a corpus of all documents of c so many times over.

@@ -56,7 +56,7 @@ func main() {
 	flag.IntVar(&o.deepspeedRuns, "deepspeed-runs", 3, "runs of DeepSpeed, an odd number, at most -runs")
 	flag.Int64Var(&o.deepspeedTokens, "deepspeed-tokens", 0, "how much of the corpus DeepSpeed is given (default: all)")
 	flag.Int64Var(&o.sliceTokens, "slice-tokens", 8_000_000, "how much of the corpus slow metrics are given")
-	flag.StringVar(&o.memory, "memory", "256MiB", "--memory of the analysis whose peak is measured")
+	flag.StringVar(&o.memory, "memory", "64MiB", "--memory of the analysis whose peak is measured")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -1,90 +1,111 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
-// Measured is the speed of one metric of the program, over documents.
+// Measured is the speed of one metric of the program.
 type Measured struct {
 	Metric string  `json:"metric"` // as it was asked for
-	Tokens int64   `json:"tokens"` // of the corpus or of its beginning
+	Tokens int64   `json:"tokens,omitempty"`
 	Speed  *Spread `json:"tokens_per_second,omitempty"`
 	Why    string  `json:"not_measured,omitempty"`
 }
 
-// quickTokens is the least speed, in tokens per second, at which a metric is
-// measured on the whole corpus and not on its beginning.
-const quickTokens = 20e6
+// metricWindow is what metrics are measured on: the longest context of the
+// paper's models.
+const metricWindow = 2048
+
+// A metric is measured on the largest of several beginnings of the corpus that
+// takes it no longer than this, judged by the next smaller one.
+const longestRun = 10 // seconds
+
+// givenUp is when a run is ended that seems to come to no end.
+const givenUp = 5 * time.Minute
 
 // measureMetrics runs every metric that the program lists, each alone, with all
-// the passes it needs, over windows of 2,048.
+// the passes it needs.
 func measureMetrics(ctx context.Context, p *program, o options, r *Report) error {
-	slice, err := r.Corpus.beginning(ctx, o.sliceTokens)
-	if err != nil {
-		return err
-	}
-	for _, c := range []Corpus{r.Corpus, slice} {
+	var sizes []Corpus // ascending
+	for _, tokens := range []int64{o.sliceTokens / 400, o.sliceTokens / 20, o.sliceTokens, r.Corpus.Tokens} {
+		c, err := r.Corpus.beginning(ctx, tokens)
+		if err != nil {
+			return err
+		}
 		if err := c.warm(); err != nil {
 			return err
 		}
+		sizes = append(sizes, c)
 	}
-	const window = 2048
-	specs, err := specsOf(p.metrics, o, slice, window)
-	if err != nil {
-		return err
-	}
-	for _, spec := range specs {
-		if spec.why != "" {
-			r.Metrics = append(r.Metrics, Measured{Metric: spec.shown, Why: spec.why})
-			continue
-		}
-		once := func(c Corpus) (float64, error) {
-			run, _, err := p.analyze(ctx, c.prefix, o.dir, "--metric", spec.text, "--window", fmt.Sprint(window))
-			return run.seconds, err
-		}
-		c := slice
-		first, err := once(c)
+	for _, line := range p.metrics {
+		s := specOf(ctx, p, o, line.name, sizes[0])
+		m, err := measured(ctx, p, o, s, sizes)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil {
 			_, why, _ := strings.Cut(err.Error(), ": ")
-			r.Metrics = append(r.Metrics, Measured{Metric: spec.shown, Why: why})
-			say("%s: not measured: %v", spec.shown, err)
-			continue
+			m = Measured{Metric: s.shown, Why: why}
+			say("%s is not measured: %v", s.shown, err)
+		} else {
+			say("%s: %s tokens/s over %s tokens", m.Metric, si(m.Speed.Median), si(float64(m.Tokens)))
 		}
-		if float64(c.Tokens)/first > quickTokens && !spec.sliceOnly {
-			c = r.Corpus
-		}
-		var seconds []float64
-		for range o.runs {
-			s, err := once(c)
-			if err != nil {
-				return err
-			}
-			seconds = append(seconds, s)
-		}
-		speed := spread(speeds(c.Tokens, seconds))
-		r.Metrics = append(r.Metrics, Measured{Metric: spec.shown, Tokens: c.Tokens, Speed: &speed})
-		say("%s: %s tokens/s over %s tokens", spec.shown, si(speed.Median), si(float64(c.Tokens)))
+		r.Metrics = append(r.Metrics, m)
 	}
-	slices.SortStableFunc(r.Metrics, func(a, b Measured) int {
-		switch {
-		case a.Speed == nil || b.Speed == nil:
-			return btoi(a.Speed == nil) - btoi(b.Speed == nil)
-		default:
-			return int(b.Speed.Median - a.Speed.Median)
-		}
-	})
+	slices.SortStableFunc(r.Metrics, func(a, b Measured) int { return cmp.Compare(b.median(), a.median()) })
 	return nil
 }
 
-func btoi(b bool) int {
-	if b {
-		return 1
+func (m Measured) median() float64 {
+	if m.Speed == nil {
+		return 0
 	}
-	return 0
+	return m.Speed.Median
+}
+
+// measured runs one metric on the first corpus, and on each larger one while
+// it is fast enough; the largest is stated. What takes too long even on the
+// first is run once more only.
+func measured(ctx context.Context, p *program, o options, s spec, sizes []Corpus) (Measured, error) {
+	once := func(c Corpus) (float64, error) {
+		text, err := s.text((c.Tokens - 1) / metricWindow)
+		if err != nil {
+			return 0, err
+		}
+		ctx, stop := context.WithTimeoutCause(ctx, givenUp, errors.New("it took too long"))
+		defer stop()
+		run, _, err := p.analyze(ctx, c.prefix, o.dir, "--metric", text, "--window", fmt.Sprint(metricWindow))
+		return run.seconds, err
+	}
+	var c Corpus
+	var seconds float64
+	var err error
+	for _, next := range sizes {
+		if c.Tokens > 0 && seconds*float64(next.Tokens)/float64(c.Tokens) > longestRun {
+			break
+		}
+		c = next
+		if seconds, err = once(c); err != nil {
+			return Measured{}, err
+		}
+	}
+	runs := o.runs
+	if seconds > longestRun {
+		runs = 1
+	}
+	var all []float64
+	for range runs {
+		if seconds, err = once(c); err != nil {
+			return Measured{}, err
+		}
+		all = append(all, seconds)
+	}
+	speed := spread(speeds(c.Tokens, all))
+	return Measured{Metric: s.shown, Tokens: c.Tokens, Speed: &speed}, nil
 }

@@ -37,9 +37,13 @@ func execute(ctx context.Context, name string, args ...string) (ran, error) {
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.WaitDelay = 10 * time.Second // for what a killed process has started
 	began := time.Now()
 	err := cmd.Run()
 	seconds := time.Since(began).Seconds()
+	if err != nil && ctx.Err() != nil {
+		return ran{}, fmt.Errorf("%s: %w", filepath.Base(name), context.Cause(ctx))
+	}
 	if err != nil {
 		said := strings.TrimSpace(errs.String())
 		if i := strings.LastIndexByte(said, '\n'); i >= 0 {
@@ -65,13 +69,12 @@ func (p *program) parse(help string) error {
 	for _, m := range regexp.MustCompile(`(?m)^\s+(?:-\w, )?--([a-z-]+)`).FindAllStringSubmatch(help, -1) {
 		p.flags[m[1]] = true
 	}
-	_, list, found := strings.Cut(help, "Metrics:\n")
-	if !found {
+	heading := regexp.MustCompile(`(?m)^Metrics\b.*:\n+`).FindStringIndex(help)
+	if heading == nil {
 		return errors.New("the help of gradus analyze lists no metrics")
 	}
-	list = strings.TrimLeft(list, "\n")
 	line := regexp.MustCompile(`^ +([a-z][a-z0-9-]*)\S*  +(\S.*)$`)
-	for l := range strings.Lines(list) {
+	for l := range strings.Lines(help[heading[1]:]) {
 		m := line.FindStringSubmatch(strings.TrimRight(l, "\n"))
 		if m == nil {
 			break
@@ -84,7 +87,7 @@ func (p *program) parse(help string) error {
 // Analysis is what gradus analyze --json says, as far as it matters here.
 type Analysis struct {
 	Seconds float64 `json:"seconds"`
-	Peak    int64   `json:"peak_memory"` // bytes
+	Peak    int64   `json:"peak_memory_bytes"`
 	Passes  []struct {
 		Name    string  `json:"name"`
 		Samples int64   `json:"samples"`

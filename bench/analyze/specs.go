@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/gradus-ml/gradus/internal/atomicfile"
@@ -10,37 +13,34 @@ import (
 
 // spec is a metric as the program is asked for it.
 type spec struct {
-	text      string // of --metric
-	shown     string // the same without paths
-	sliceOnly bool   // its files fit the beginning of the corpus only
-	why       string // not empty if it cannot be measured
+	shown string                              // on the page, without paths
+	text  func(samples int64) (string, error) // of --metric, for a corpus of so many samples
 }
 
-// specsOf gives the metrics that need something small arguments for it.
-func specsOf(metrics []metricLine, o options, c Corpus, window int) ([]spec, error) {
-	var specs []spec
-	for _, m := range metrics {
-		s := spec{text: m.name, shown: m.name}
-		switch m.name {
-		case "formula":
-			s.text = "formula:length * 1e6 + rarity"
-			s.shown = s.text
-		case "lookup":
-			values := filepath.Join(o.dir, "lookup.npy")
-			if err := writeValues(values, (c.Tokens-1)/int64(window)); err != nil {
-				return nil, err
-			}
-			s.text, s.shown, s.sliceOnly = "lookup:"+values, "lookup:FILE.npy", true
-		case "exec":
-			s.text = "exec:" + o.python + ` -c "import sys; [print(len(l.split()), flush=True) for l in sys.stdin]"`
-			s.shown = "exec: a line of Python"
-			s.sliceOnly = true
-		case "model-loss":
-			s.why = "needs a checkpoint: give -checkpoint"
-		}
-		specs = append(specs, s)
+// specOf gives a metric that needs something small arguments for it.
+func specOf(ctx context.Context, p *program, o options, name string, crumb Corpus) spec {
+	plain := func(text string) spec {
+		return spec{text, func(int64) (string, error) { return text, nil }}
 	}
-	return specs, nil
+	switch name {
+	case "formula":
+		return plain("formula:length * 1e6 + rarity")
+	case "lookup":
+		return spec{"lookup:FILE.npy", func(samples int64) (string, error) {
+			path := filepath.Join(o.dir, fmt.Sprintf("lookup-%d.npy", samples))
+			return "lookup:" + path, writeValues(path, samples)
+		}}
+	case "exec":
+		line := `exec:send=tokens,%s -c "import sys, json; [print(len(json.loads(l)['tokens'])) for l in sys.stdin]"`
+		return spec{fmt.Sprintf(line, "python3"), func(int64) (string, error) { return fmt.Sprintf(line, o.python), nil }}
+	case "model-loss":
+		return spec{"model-loss:checkpoint=DIR (2 layers, width 64, context 128)", func(int64) (string, error) {
+			dir, err := trained(ctx, p, o.dir, crumb)
+			return "model-loss:checkpoint=" + dir, err
+		}}
+	default:
+		return plain(name)
+	}
 }
 
 // writeValues writes n numbers for lookup.
@@ -59,4 +59,32 @@ func writeValues(path string, n int64) error {
 		}
 		return w.Close()
 	})
+}
+
+// trained returns the directory of a small model with the corpus's vocabulary.
+// Two steps are enough: how fast it scores does not depend on what it knows.
+func trained(ctx context.Context, p *program, dir string, c Corpus) (string, error) {
+	run := filepath.Join(dir, "model")
+	if _, err := os.Stat(run); err == nil {
+		return run, nil
+	}
+	name, err := filepath.Abs(c.prefix)
+	if err != nil {
+		return "", err
+	}
+	recipe := filepath.Join(dir, "model.yaml")
+	text := fmt.Sprintf(`name: bench
+corpus: %q
+seed: 1
+sample: {window: 128}
+batch: {size: 2}
+budget: {steps: 2}
+model: {kind: gpt, layers: 2, width: 64, heads: 2}
+optimizer: {rate: 1e-3}
+`, name)
+	if err := os.WriteFile(recipe, []byte(text), 0o666); err != nil {
+		return "", err
+	}
+	_, err = execute(ctx, p.path, "train", recipe, "--out", run)
+	return run, err
 }
