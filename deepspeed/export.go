@@ -121,7 +121,7 @@ type exporter struct {
 // metric writes the four datasets of one metric.
 func (e *exporter) metric(c *index.Column, scale float64) (ExportedMetric, error) {
 	info := c.Metric()
-	m := ExportedMetric{Name: info.Name, Unit: info.Unit, Real: info.DType == "<f8", Scale: 1, Negated: falling(c)}
+	m := ExportedMetric{Name: info.Name, Unit: info.Unit, Real: !info.Whole(), Scale: 1, Negated: info.Descending}
 	if m.Real {
 		m.Scale = scale
 	}
@@ -145,10 +145,6 @@ func (e *exporter) metric(c *index.Column, scale float64) (ExportedMetric, error
 	}
 	return m, e.merged(m.Name)
 }
-
-// falling reports whether the order goes from large to small values: larger is
-// easier.
-func falling(c *index.Column) bool { return c.Metric().Descending }
 
 // values writes sample_to_metric.
 func (e *exporter) values(c *index.Column, k cut, m ExportedMetric) error {

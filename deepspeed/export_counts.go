@@ -13,14 +13,8 @@ import (
 
 // tokenCounts returns the counts of all tokens if the index keeps them, or nil.
 func tokenCounts(x *index.Index) (*metric.TokenCounts, error) {
-	keeper, ok := any(x).(interface {
-		Statistic(name string) ([]byte, error)
-	})
-	if !ok {
-		return nil, nil
-	}
 	counts := new(metric.TokenCounts)
-	data, err := keeper.Statistic(counts.Name())
+	data, err := x.Statistic(counts.Name())
 	if errors.Is(err, fault.Invalid) { // it has none
 		return nil, nil
 	}

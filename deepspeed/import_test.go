@@ -109,7 +109,7 @@ func TestRoundTripIndex(t *testing.T) {
 		whole[i] = math.Round(real[i])
 		cut[i] = math.Trunc(real[i] * 10)
 	}
-	x := makeIndex(t, filepath.Join(dir, "x"), s, column{"real", false, real}, column{"whole", true, whole})
+	x := makeIndex(t, filepath.Join(dir, "x"), s, column{name: "real", values: real}, column{name: "whole", whole: true, values: whole})
 	defer x.Close()
 	if _, err := Export(ctx, x, filepath.Join(dir, "out"), ExportOptions{Scale: 10}); err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestRoundTripIndex(t *testing.T) {
 	if _, err := Import(ctx, filepath.Join(dir, "out"), s, filepath.Join(dir, "back"), ImportOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	want := makeIndex(t, filepath.Join(dir, "want"), s, column{"real", true, cut}, column{"whole", true, whole})
+	want := makeIndex(t, filepath.Join(dir, "want"), s, column{name: "real", whole: true, values: cut}, column{name: "whole", whole: true, values: whole})
 	defer want.Close()
 	back, all := tree(t, filepath.Join(dir, "back")), tree(t, filepath.Join(dir, "want"))
 	for _, name := range []string{"values/real.npy", "order/real.npy", "values/whole.npy", "order/whole.npy"} {

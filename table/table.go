@@ -167,7 +167,7 @@ func (t *table) integers(name string, of func(id int64) int64) {
 
 // metric adds the column of a metric's values.
 func (t *table) metric(c *index.Column) {
-	at, double := len(t.columns), c.Metric().DType == "<f8"
+	at, double := len(t.columns), !c.Metric().Whole()
 	values := make([]float64, pieceRows)
 	t.columns = append(t.columns, column{name: c.Metric().Name, double: double, fill: func(dst []parquet.Value, first int64) {
 		c.Values(values[:len(dst)], first)

@@ -25,7 +25,8 @@ func newImport() *cobra.Command {
 func newImportDeepSpeed() *cobra.Command {
 	var o deepspeed.ImportOptions
 	var cut corpus.Cut
-	var name, out string
+	var names []string
+	var dtype, out string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "deepspeed PATH --corpus PREFIX (--window N | --documents) --out DIR",
@@ -51,7 +52,11 @@ corpus. Every sample must occur exactly once.`,
 			if err := cut.Validate(); err != nil {
 				return fault.Invalidf("%w (--window N or --documents); see '%s --help'", err, cmd.CommandPath())
 			}
-			c, err := corpus.Open(name)
+			form, err := corpus.ParseForm(dtype)
+			if err != nil {
+				return err
+			}
+			c, err := corpus.OpenAs(form, names...)
 			if err != nil {
 				return err
 			}
@@ -71,7 +76,8 @@ corpus. Every sample must occur exactly once.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&name, "corpus", "", "name of the corpus, without ending")
+	f.StringArrayVar(&names, "corpus", nil, "name of the corpus, as analyze takes it (may be repeated)")
+	f.StringVar(&dtype, "dtype", corpus.Auto.String(), "how tokens are stored, as analyze takes it")
 	f.StringVar(&out, "out", "", "directory of the index")
 	f.IntVar(&cut.Window, "window", 0, "make every N tokens (and one more) a sample")
 	f.BoolVar(&cut.Documents, "documents", false, "make every document a sample")
