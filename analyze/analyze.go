@@ -48,7 +48,8 @@ type Options struct {
 	// sample; default: what takes a few hundredths of a second.
 	BlockTokens int
 	// Checkpoint is how often what is done is made durable; default: each
-	// second, or less often where that would take a twentieth of the time.
+	// second, or less often where that would take more than a twentieth of the
+	// time.
 	Checkpoint time.Duration
 	// Force replaces an index that is at the directory already.
 	Force bool
@@ -66,9 +67,6 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
-	}
-	if o.Checkpoint == 0 {
-		o.Checkpoint = time.Second
 	}
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
@@ -157,7 +155,7 @@ func (j *Job) Run(ctx context.Context, dir string, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	own := map[string]*state{w.Dir(): p.state}
+	own := func(total metric.Statistic) error { return total.Merge(p.totals[total.Name()]) }
 	p.gathered = func(pass int) (map[string]metric.Statistic, error) { return j.gather(pass, own) }
 	if p.state.Pass < j.Passes() {
 		r.resumed = p.state.Samples
@@ -169,7 +167,7 @@ func (j *Job) Run(ctx context.Context, dir string, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if err := r.order(ctx, w, id.Metrics, p.state); err != nil {
+	if err := r.order(ctx, w, id.Metrics, p.state.Columns, p.ordered); err != nil {
 		return Result{}, err
 	}
 	gathered, err := j.gather(j.Passes(), own)
@@ -240,21 +238,19 @@ func (r *run) add(pass int, p Pass) {
 }
 
 // order makes the order of each column, one after the other: each takes all
-// cores, and memory for one. Columns that the state lists are finished.
-func (r *run) order(ctx context.Context, w *index.Writer, metrics []index.Metric, s *state) error {
+// cores, and memory for one. The first ones may be done; ordered is told of each
+// other.
+func (r *run) order(ctx context.Context, w *index.Writer, metrics, done []index.Metric, ordered func(index.Metric) error) error {
 	began := time.Now()
 	n := r.job.samples.Len()
 	p := Progress{Pass: "order", TotalSamples: n * int64(len(metrics))}
 	r.o.Progress(p)
 	for i, m := range metrics {
 		var err error
-		if s != nil && i < len(s.Columns) {
-			err = w.Add(s.Columns[i])
-		} else if m, err = w.Finish(ctx, m, r.o.Workers, r.o.Memory); err == nil && s != nil {
-			s.Columns = append(s.Columns, m)
-			if time.Since(began) > r.o.Checkpoint {
-				err = s.write(w.Dir())
-			}
+		if i < len(done) {
+			err = w.Add(done[i])
+		} else if m, err = w.Finish(ctx, m, r.o.Workers, r.o.Memory); err == nil {
+			err = ordered(m)
 		}
 		if err != nil {
 			return err

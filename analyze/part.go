@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gradus-ml/gradus/index"
+	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/metric"
 )
 
@@ -25,11 +27,15 @@ type part struct {
 	o        Options
 	state    *state
 	values   []*index.Values // of each column
+	// totals are what the part has gathered in finished passes, by name.
+	totals map[string]metric.Statistic
 	// gathered returns the statistics of the whole corpus from passes before
 	// the given one.
 	gathered func(pass int) (map[string]metric.Statistic, error)
 
-	pause time.Duration // between two checkpoints
+	pause  time.Duration // between two checkpoints
+	saved  time.Time     // the last one, or the start
+	shared bool          // others need what is done at the end of each pass
 }
 
 const (
@@ -40,7 +46,7 @@ const (
 // openPart opens or starts a part. What is in the directory must be of the same
 // job, or nothing.
 func openPart(job *Job, dir string, id identity, o Options) (*part, error) {
-	p := &part{job: job, dir: dir, o: o, pause: o.Checkpoint}
+	p := &part{job: job, dir: dir, o: o, pause: cmp.Or(o.Checkpoint, defaultCheckpoint), saved: time.Now(), totals: map[string]metric.Statistic{}}
 	p.from, p.to = id.Shard.of(job.samples.Len())
 	var err error
 	if p.state, err = readState(dir); err != nil {
@@ -48,6 +54,17 @@ func openPart(job *Job, dir string, id identity, o Options) (*part, error) {
 	}
 	if p.state == nil {
 		p.state = &state{Job: id, Samples: p.from}
+	}
+	if p.state.Pass > job.Passes() {
+		return nil, fault.Corruptf("%s: pass %d of %d; remove it to start the analysis anew", dir, p.state.Pass, job.Passes())
+	}
+	for pass := range p.state.Pass {
+		for _, total := range job.Statistics(pass) {
+			if err := p.state.addTo(total, dir); err != nil {
+				return nil, err
+			}
+			p.totals[total.Name()] = total
+		}
 	}
 	for _, sub := range []string{valuesDir, statisticsDir} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o777); err != nil {
@@ -130,7 +147,7 @@ func (p *part) pass(ctx context.Context, pass int) error {
 	p.o.Progress(progress)
 	size := &blockSize{fixed: p.o.BlockTokens}
 	for p.state.Samples < p.to {
-		deadline := time.Now().Add(p.pause)
+		deadline := p.saved.Add(p.pause)
 		blocks := func(yield func(Block) bool) { // at least one
 			for b := range Blocks(p.job.samples, p.state.Samples, p.to, size.get) {
 				if !yield(b) || time.Now().After(deadline) {
@@ -192,7 +209,7 @@ func (p *part) pass(ctx context.Context, pass int) error {
 		}
 	}
 	record.Seconds += time.Since(started).Seconds()
-	return p.finish(pass, total)
+	return p.finish(total)
 }
 
 // begin returns the record of a pass, which an earlier process may have begun.
@@ -212,47 +229,78 @@ func (p *part) begin(pass int) *Pass {
 	return &p.state.Passes[len(p.state.Passes)-1]
 }
 
-// checkpointShare bounds the time that goes into checkpoints to a twentieth.
-const checkpointShare = 20
+const (
+	defaultCheckpoint = time.Second
+	// checkpointShare bounds the time that goes into checkpoints to a
+	// twentieth, unless it is said how often they are made.
+	checkpointShare = 20
+)
 
-// checkpoint makes what was done so far durable.
+// checkpoint makes what was done so far durable. total is what the pass under
+// way has gathered.
 func (p *part) checkpoint(total []metric.Statistic) error {
 	began := time.Now()
-	for _, i := range p.job.scored(p.state.Pass) {
+	for i := range p.values {
 		if err := p.values[i].Sync(); err != nil {
 			return err
+		}
+	}
+	for pass := range p.state.Pass {
+		for _, s := range p.job.passes[pass].statistics {
+			if err := p.keepTotal(s.Name()); err != nil {
+				return err
+			}
 		}
 	}
 	err := p.state.keep(total)
 	if err == nil {
 		err = p.state.write(p.dir)
 	}
-	p.pause = max(p.o.Checkpoint, checkpointShare*time.Since(began))
+	p.state.partial = nil
+	p.saved = time.Now()
+	if p.o.Checkpoint == 0 {
+		p.pause = max(defaultCheckpoint, checkpointShare*p.saved.Sub(began))
+	}
 	return err
 }
 
-// finish ends a pass: its statistics become files.
-func (p *part) finish(pass int, total []metric.Statistic) error {
-	for _, i := range p.job.scored(pass) {
-		if err := p.values[i].Sync(); err != nil {
-			return err
+// keepTotal puts a statistic of a finished pass into a file, once.
+func (p *part) keepTotal(name string) error {
+	for _, kept := range p.state.Gathered {
+		if kept.Name == name {
+			return nil
 		}
 	}
+	data, err := p.totals[name].MarshalBinary()
+	if err != nil {
+		return fmt.Errorf("statistic %s: %w", name, err)
+	}
+	kept, err := index.KeepStatistic(p.dir, name, p.job.samples.Corpus().Tokens(), data)
+	p.state.Gathered = append(p.state.Gathered, kept)
+	return err
+}
+
+// finish ends a pass. What took less time than lies between two checkpoints is
+// not made durable, unless other shards wait for it.
+func (p *part) finish(total []metric.Statistic) error {
 	for _, s := range total {
-		data, err := s.MarshalBinary()
-		if err != nil {
-			return fmt.Errorf("statistic %s: %w", s.Name(), err)
-		}
-		kept, err := index.KeepStatistic(p.dir, s.Name(), p.job.samples.Corpus().Tokens(), data)
-		if err != nil {
-			return err
-		}
-		p.state.Gathered = append(p.state.Gathered, kept)
+		p.totals[s.Name()] = s
 	}
 	p.state.Pass++
 	p.state.Samples = p.from
-	p.state.partial = nil
-	return p.state.write(p.dir)
+	if p.shared || time.Since(p.saved) > p.pause {
+		return p.checkpoint(nil)
+	}
+	return nil
+}
+
+// ordered notes that a column of the index is finished.
+func (p *part) ordered(m index.Metric) error {
+	p.state.Columns = append(p.state.Columns, m)
+	if time.Since(p.saved) > p.pause {
+		return p.checkpoint(nil)
+	}
+	return nil
 }
 
 // addTo adds what a part has gathered to the statistics of that name, if it has.
@@ -266,7 +314,7 @@ func (s *state) addTo(total metric.Statistic, dir string) error {
 			return merge(total, data)
 		}
 	}
-	return nil
+	return fault.Corruptf("%s: no statistic %s; remove it to start the analysis anew", dir, total.Name())
 }
 
 // merge adds a statistic in its binary form.
@@ -292,17 +340,6 @@ func (p *part) tokensBefore(sample int64) int64 {
 
 // tokens returns the tokens of all samples of the part, each once.
 func (p *part) tokens() int64 { return p.tokensBefore(p.to) }
-
-// scored returns the columns that a pass fills.
-func (j *Job) scored(pass int) []int {
-	var columns []int
-	for i, n := range j.columns {
-		if j.nodes[n].pass == pass {
-			columns = append(columns, i)
-		}
-	}
-	return columns
-}
 
 // start returns the first sample that a pass has to look at.
 func (j *Job) start(pass int) int64 {

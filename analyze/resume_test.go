@@ -75,6 +75,11 @@ func TestCancelAndGoOn(t *testing.T) {
 				resumed++
 			}
 			if got := tree(t, dir); !maps.Equal(got, want) {
+				for name := range want {
+					if got[name] != want[name] {
+						t.Errorf("%s differs", name)
+					}
+				}
 				t.Fatalf("cancelled at report %d: other bytes", at)
 			}
 			if p := result.Passes; p[0].Samples != s.Len() || p[1].Samples != s.Len() {

@@ -109,6 +109,7 @@ func RunShard(ctx context.Context, job *Job, dir string, shard Shard, o Options)
 		return result, err
 	}
 	defer p.close()
+	p.shared = true
 	waiting := &waitingError{}
 	p.gathered = func(pass int) (map[string]metric.Statistic, error) {
 		if pass == 0 {
@@ -126,7 +127,7 @@ func RunShard(ctx context.Context, job *Job, dir string, shard Shard, o Options)
 				return nil, fault.Mismatchf("shard %s is of another analysis: %s; give all shards the same corpus and flags", s, difference)
 			}
 		}
-		return job.gather(pass, dirsOf(dir, states))
+		return job.gather(pass, fromFiles(dir, states))
 	}
 	err = p.run(ctx)
 	result.Passes = p.state.Passes
@@ -168,17 +169,21 @@ func shardStates(dir string, count, passes int) (map[Shard]*state, []Shard, erro
 	return states, missing, nil
 }
 
-func dirsOf(dir string, states map[Shard]*state) map[string]*state {
-	dirs := map[string]*state{}
-	for s, state := range states {
-		dirs[s.dir(dir)] = state
+// fromFiles adds what the shards have in files.
+func fromFiles(dir string, states map[Shard]*state) func(metric.Statistic) error {
+	return func(total metric.Statistic) error {
+		for s, state := range states {
+			if err := state.addTo(total, s.dir(dir)); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	return dirs
 }
 
-// gather merges what parts, by their directories, have gathered in the passes
-// before one, and what the base has.
-func (j *Job) gather(pass int, parts map[string]*state) (map[string]metric.Statistic, error) {
+// gather returns the statistics of the passes before one: what the base has,
+// and what add adds of this job's.
+func (j *Job) gather(pass int, add func(total metric.Statistic) error) (map[string]metric.Statistic, error) {
 	gathered := map[string]metric.Statistic{}
 	for _, p := range j.passes[:pass] {
 		for _, s := range p.statistics {
@@ -193,10 +198,8 @@ func (j *Job) gather(pass int, parts map[string]*state) (map[string]metric.Stati
 					return nil, err
 				}
 			}
-			for dir, state := range parts {
-				if err := state.addTo(total, dir); err != nil {
-					return nil, err
-				}
+			if err := add(total); err != nil {
+				return nil, err
 			}
 			gathered[s.Name()] = total
 		}
@@ -314,11 +317,11 @@ func Merge(ctx context.Context, job *Job, dir string, count int, o Options) (Res
 			return Result{}, err
 		}
 	}
-	gathered, err := job.gather(job.Passes(), dirsOf(dir, states))
+	gathered, err := job.gather(job.Passes(), fromFiles(dir, states))
 	if err != nil {
 		return Result{}, err
 	}
-	if err := r.order(ctx, w, id.Metrics, nil); err != nil {
+	if err := r.order(ctx, w, id.Metrics, nil, func(index.Metric) error { return nil }); err != nil {
 		return Result{}, err
 	}
 	result, err := r.commit(w, gathered)

@@ -94,8 +94,13 @@ func (v *Values) Copy(ctx context.Context, path string, m Metric, first, n int64
 	})
 }
 
-// Sync makes what was written durable.
-func (v *Values) Sync() error { return v.file.Sync() }
+// Sync makes what was written durable. After Close it does nothing.
+func (v *Values) Sync() error {
+	if v.file == nil {
+		return nil
+	}
+	return v.file.Sync()
+}
 
 // Close syncs and closes the file. A second Close does nothing.
 func (v *Values) Close() error {
