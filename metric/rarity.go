@@ -119,7 +119,7 @@ func (s *rarityScorer) sumLanes(values *[lanes]float64, samples *[lanes]Sample) 
 	i := 0
 	for ; i < n; i++ {
 		ta, tb, tc, td := uint(a[i]), uint(b[i]), uint(c[i]), uint(d[i])
-		if max(ta, tb, tc, td) >= uint(len(table)) {
+		if ta >= uint(len(table)) || tb >= uint(len(table)) || tc >= uint(len(table)) || td >= uint(len(table)) {
 			break
 		}
 		sa += table[ta]
