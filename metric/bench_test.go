@@ -89,6 +89,24 @@ func BenchmarkMetrics(b *testing.B) {
 	}
 }
 
+// BenchmarkAddRaw counts tokens as they are stored, 2 bytes each.
+func BenchmarkAddRaw(b *testing.B) {
+	r50k, err := tokenizer.New("r50k")
+	if err != nil {
+		b.Fatal(err)
+	}
+	tokens := r50k.Encode(nil, benchText(b))
+	raw := appendStored(nil, tokens, corpus.Uint16.Size())
+	c := new(TokenCounts)
+	for b.Loop() {
+		if !c.AddRaw(raw, corpus.Uint16) {
+			b.Fatal("not counted")
+		}
+	}
+	b.ReportMetric(float64(b.N)*float64(len(tokens))/b.Elapsed().Seconds()/1e6, "Mtokens/s")
+	b.ReportMetric(0, "ns/op")
+}
+
 // BenchmarkStatistics gathers each statistic over blocks of 2^18 tokens.
 func BenchmarkStatistics(b *testing.B) {
 	r50k, err := tokenizer.New("r50k")
