@@ -15,7 +15,8 @@ const valueBlock = 1 << 14
 func (p *Plan) admit() error {
 	c := &p.config
 	levels := p.levels()
-	// thresholds[m][l] is the largest value of metric m admitted at level l.
+	// thresholds[m][l] is the largest value of metric m admitted at level l; of
+	// a descending metric, all values are negated.
 	thresholds := make([][]float64, len(c.Admit))
 	for m, a := range c.Admit {
 		thresholds[m] = make([]float64, len(levels))
@@ -25,7 +26,7 @@ func (p *Plan) admit() error {
 				if d <= 0 || d > 100 {
 					return fault.Invalidf("%s: the pace gives the percentile %v; it must lie above 0 and at most at 100", a.Metric, d)
 				}
-				d = a.Column.Quantile(d)
+				d = a.easy(a.Column.Quantile(d))
 			}
 			thresholds[m][l] = d
 		}
@@ -40,7 +41,7 @@ func (p *Plan) admit() error {
 		for m, a := range c.Admit {
 			a.Column.Values(values[:len(block)], start)
 			for i := range block {
-				level := int32(sort.SearchFloat64s(thresholds[m], values[i]))
+				level := int32(sort.SearchFloat64s(thresholds[m], a.easy(values[i])))
 				block[i] = max(block[i], level)
 			}
 		}
@@ -76,6 +77,14 @@ func (p *Plan) admit() error {
 	return nil
 }
 
+// easy turns a value so that smaller is easier.
+func (a Admission) easy(v float64) float64 {
+	if a.Descending {
+		return -v
+	}
+	return v
+}
+
 // levels returns the first stage of each distinct difficulty.
 func (p *Plan) levels() []int {
 	var levels []int
@@ -90,7 +99,7 @@ func (p *Plan) levels() []int {
 // emptyStart explains why no sample is admitted at the first step.
 func (p *Plan) emptyStart(thresholds [][]float64) error {
 	for m, a := range p.config.Admit {
-		if easiest := a.Column.Quantile(0); easiest > thresholds[m][0] {
+		if easiest := a.Column.Quantile(0); a.easy(easiest) > thresholds[m][0] {
 			return fault.Invalidf("%s: the pace starts at %v and the easiest sample has %v, so the first batch would be empty; "+
 				"raise 'from' to at least %v", a.Metric, p.stages[0].Difficulty[m], easiest, easiest)
 		}

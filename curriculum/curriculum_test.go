@@ -31,6 +31,17 @@ func (c column) Quantile(percent float64) float64 {
 	return sorted[min(max(rank, 0), len(c)-1)]
 }
 
+// falling is a column whose larger values are easier.
+type falling struct{ column }
+
+func (f falling) Quantile(percent float64) float64 {
+	negated := make(column, len(f.column))
+	for i, v := range f.column {
+		negated[i] = -v
+	}
+	return -negated.Quantile(percent)
+}
+
 func randomColumn(seed uint64, n, distinct int) column {
 	s := keyed.NewKey(seed, "column").Stream()
 	c := make(column, n)
@@ -60,6 +71,9 @@ func drawPlan(t *rapid.T) (*curriculum.Plan, curriculum.Config) {
 			from = col.Quantile(rapid.Float64Range(0, 50).Draw(t, "from"))
 		}
 		a.Column = col
+		if a.Descending = a.By == curriculum.Percentile && rapid.Bool().Draw(t, "descending"); a.Descending {
+			a.Column = falling{col}
+		}
 		p, err := pace.NewRoot(pace.Root{From: math.Ceil(from), To: math.Ceil(max(from, to)), Step: 1,
 			Until: rapid.Float64Range(1, float64(2*steps)).Draw(t, "until"), Degree: 1})
 		if err != nil {
@@ -94,7 +108,11 @@ func admitted(c curriculum.Config, difficulty []float64) map[int64]bool {
 			if a.By == curriculum.Percentile {
 				threshold = a.Column.Quantile(threshold)
 			}
-			ok = ok && a.Column.(column)[id] <= threshold
+			if a.Descending {
+				ok = ok && a.Column.(falling).column[id] >= threshold
+			} else {
+				ok = ok && a.Column.(column)[id] <= threshold
+			}
 		}
 		if ok {
 			pool[id] = true

@@ -44,6 +44,8 @@ type Admission struct {
 	Column Column
 	By     By
 	Pace   pace.Pace // never falls
+	// Descending: larger values are easier, and the pace is by percentile.
+	Descending bool
 }
 
 // Apply says how batches get shorter than the window.
@@ -159,6 +161,9 @@ func (c *Config) validate() error {
 	for _, a := range c.Admit {
 		if a.By != Value && a.By != Percentile {
 			return fault.Invalidf("%s: unknown 'by: %s'; there are value and percentile", a.Metric, a.By)
+		}
+		if a.Descending && a.By != Percentile {
+			return fault.Invalidf("%s: its larger values are easier, so a pace that rises cannot be by value; write 'by: percentile'", a.Metric)
 		}
 		if n := a.Column.Len(); n != c.Samples {
 			return fault.Mismatchf("%s: the index has %d samples and the corpus %d; analyze the corpus again", a.Metric, n, c.Samples)

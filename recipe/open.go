@@ -184,7 +184,7 @@ func (b *Bound) curriculum() (curriculum.Config, error) {
 		if err != nil {
 			return c, fmt.Errorf("%s: %w", r.place(at+".metric"), err)
 		}
-		c.Admit = append(c.Admit, curriculum.Admission{Metric: m.Metric, Column: column, By: curriculum.By(m.By), Pace: p})
+		c.Admit = append(c.Admit, curriculum.Admission{Metric: m.Metric, Column: column, By: curriculum.By(m.By), Pace: p, Descending: column.Metric().Descending})
 	}
 	if r.routes() {
 		p, err := r.pace("routing.keep", r.Routing.Keep)

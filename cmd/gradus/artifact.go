@@ -26,7 +26,7 @@ type artifact struct {
 	// inspect prints what path holds, as JSON or as text for people.
 	inspect func(ctx context.Context, w io.Writer, path string, o inspectOptions) error
 	// check proves path and returns what it is in a few words.
-	check func(ctx context.Context, path string) (string, error)
+	check func(ctx context.Context, path string, o checkOptions) (string, error)
 }
 
 // artifacts lists all kinds. The first that takes a path has it.

@@ -101,7 +101,7 @@ func foldLayers(all []tensorView) []foldedTensor {
 	return folded
 }
 
-func checkCheckpoint(_ context.Context, path string) (string, error) {
+func checkCheckpoint(_ context.Context, path string, _ checkOptions) (string, error) {
 	v, err := viewCheckpoint(path)
 	if err != nil {
 		return "", err

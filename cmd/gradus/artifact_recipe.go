@@ -48,7 +48,7 @@ func inspectRecipe(_ context.Context, w io.Writer, path string, o inspectOptions
 	return err
 }
 
-func checkRecipe(_ context.Context, path string) (string, error) {
+func checkRecipe(_ context.Context, path string, _ checkOptions) (string, error) {
 	b, err := openRecipe(path)
 	if err != nil {
 		return "", err

@@ -109,7 +109,7 @@ func printRun(out io.Writer, v runView, o inspectOptions) error {
 	return w.Flush()
 }
 
-func checkLog(_ context.Context, path string) (string, error) {
+func checkLog(_ context.Context, path string, _ checkOptions) (string, error) {
 	v, _, err := viewLog(path)
 	if err != nil {
 		return "", err

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gradus-ml/gradus/analyze"
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/index"
+	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/spf13/cobra"
 )
 
@@ -20,7 +22,16 @@ type checked struct {
 	Error string `json:"error,omitempty"`
 }
 
+// checkOptions are the flags of check that the kinds of file look at.
+type checkOptions struct {
+	deep   bool
+	share  float64
+	seed   uint64
+	corpus string
+}
+
 func newCheck() *cobra.Command {
+	var o checkOptions
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "check PATH...",
@@ -35,16 +46,24 @@ func newCheck() *cobra.Command {
   run log     the file: that steps follow each other and nothing is damaged
   checkpoint  the directory: checksums, and weights of the model's shapes
 
+With --deep, a random share of an index's samples is measured again and compared
+bit for bit; the corpus, and what else decides a metric's values, must be where
+it was.
+
 It goes on after a failure. The exit code is 3 if a file is corrupt, 4 if files do
 not belong together.`,
-		Example: `  gradus check data/gosrc data/gosrc.index runs/*`,
+		Example: `  gradus check data/gosrc data/gosrc.index runs/*
+  gradus check --deep --share 0.05 data/gosrc.index`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !(o.share > 0 && o.share <= 1) {
+				return fault.Invalidf("--share %v: it must be above 0 and at most 1", o.share)
+			}
 			results := make([]checked, len(args))
 			var failures []error
 			for i, path := range args {
 				var err error
-				results[i], err = checkPath(cmd.Context(), path)
+				results[i], err = checkPath(cmd.Context(), path, o)
 				if errors.Is(err, context.Canceled) {
 					return err
 				}
@@ -63,16 +82,20 @@ not belong together.`,
 			return errors.Join(failures...)
 		},
 	}
+	cmd.Flags().BoolVar(&o.deep, "deep", false, "measure a random share of an index's samples again")
+	cmd.Flags().Float64Var(&o.share, "share", 0.01, "with --deep: how many of the samples, from 0 to 1")
+	cmd.Flags().Uint64Var(&o.seed, "seed", 1, "with --deep: which of them")
+	cmd.Flags().StringVar(&o.corpus, "corpus", "", "with --deep: where the corpus of an index is, if not where the index says")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the results as JSON")
 	return cmd
 }
 
-func checkPath(ctx context.Context, path string) (checked, error) {
+func checkPath(ctx context.Context, path string, o checkOptions) (checked, error) {
 	r := checked{Path: path}
 	a, err := artifactAt(path)
 	if err == nil {
 		r.Kind = a.name
-		r.What, err = a.check(ctx, path)
+		r.What, err = a.check(ctx, path, o)
 	}
 	if err != nil {
 		r.Error = err.Error()
@@ -82,7 +105,7 @@ func checkPath(ctx context.Context, path string) (checked, error) {
 	return r, nil
 }
 
-func checkCorpus(ctx context.Context, path string) (string, error) {
+func checkCorpus(ctx context.Context, path string, _ checkOptions) (string, error) {
 	c, err := corpus.Open(path)
 	if err != nil {
 		return "", err
@@ -94,7 +117,7 @@ func checkCorpus(ctx context.Context, path string) (string, error) {
 	return fmt.Sprintf("corpus of %d documents, %d tokens", c.Documents(), c.Tokens()), ctx.Err()
 }
 
-func checkIndex(ctx context.Context, path string) (string, error) {
+func checkIndex(ctx context.Context, path string, o checkOptions) (string, error) {
 	x, err := index.Open(path)
 	if err != nil {
 		return "", err
@@ -104,5 +127,44 @@ func checkIndex(ctx context.Context, path string) (string, error) {
 		return "", err
 	}
 	m := x.Manifest()
-	return fmt.Sprintf("index of %d samples (%s): %s", m.Samples, m.Cut, strings.Join(x.Metrics(), ", ")), nil
+	what := fmt.Sprintf("index of %d samples (%s): %s", m.Samples, m.Cut, strings.Join(x.Metrics(), ", "))
+	if !o.deep {
+		return what, nil
+	}
+	proven, err := proveIndex(ctx, x, o)
+	return what + proven, err
+}
+
+// proveIndex measures some samples of an index again.
+func proveIndex(ctx context.Context, x *index.Index, o checkOptions) (string, error) {
+	var specs, foreign []string
+	for _, m := range x.Manifest().Metrics {
+		if m.Spec == "" {
+			foreign = append(foreign, m.Name)
+			continue
+		}
+		specs = append(specs, m.Name+"="+m.Spec)
+	}
+	said := ""
+	if len(foreign) > 0 {
+		said = fmt.Sprintf("; %s cannot be measured again: it was not made by a metric that gradus knows", strings.Join(foreign, ", "))
+	}
+	if len(specs) == 0 {
+		return said, nil
+	}
+	measured, err := metrics().Parse(specs...)
+	if err != nil {
+		return "", fmt.Errorf("index %s: measure again: %w", x.Path(), err)
+	}
+	samples, err := samplesOf(x, o.corpus)
+	if err != nil {
+		return "", err
+	}
+	defer samples.Corpus().Close()
+	job, err := analyze.NewJob(samples, measured)
+	if err != nil {
+		return "", err
+	}
+	n, err := job.Prove(ctx, x, o.share, o.seed)
+	return fmt.Sprintf("; %d samples measured again%s", n, said), err
 }

@@ -18,7 +18,7 @@ import (
 // checkRun proves a run: its log, its checkpoints, that they belong together,
 // and, where the recipe's corpus is at hand, that the log is what the plan asks
 // for.
-func checkRun(ctx context.Context, path string) (string, error) {
+func checkRun(ctx context.Context, path string, _ checkOptions) (string, error) {
 	v, log, err := viewLog(filepath.Join(path, runlog.FileName))
 	if err != nil {
 		return "", err
