@@ -54,7 +54,7 @@ It goes on after a failure. The exit code is 3 if a file is corrupt, 4 if files 
 not belong together.`,
 		Example: `  gradus check data/gosrc data/gosrc.index runs/*
   gradus check --deep --share 0.05 data/gosrc.index`,
-		Args:    cobra.MinimumNArgs(1),
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !(o.share > 0 && o.share <= 1) {
 				return fault.Invalidf("--share %v: it must be above 0 and at most 1", o.share)

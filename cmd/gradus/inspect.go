@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gradus-ml/gradus/corpus"
+	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/tokenizer"
 	"github.com/spf13/cobra"
 )
@@ -16,6 +17,7 @@ import (
 // inspectOptions are the flags of inspect.
 type inspectOptions struct {
 	corpus string // where an index's corpus is, if not where the index says
+	svg    string // file for an index's histograms
 	json   bool
 }
 
@@ -35,6 +37,7 @@ func newInspect() *cobra.Command {
   checkpoint  the directory: its step, model, checksums and weights`,
 		Example: `  gradus inspect data/gosrc
   gradus inspect --corpus /mnt/data/gosrc data/gosrc.index
+  gradus inspect --svg gosrc.svg data/gosrc.index
   gradus inspect runs/small`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -42,10 +45,14 @@ func newInspect() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if o.svg != "" && a.name != "index" {
+				return fault.Invalidf("--svg draws the histograms of an index, and %s is a %s", args[0], a.name)
+			}
 			return a.inspect(cmd.Context(), cmd.OutOrStdout(), args[0], o)
 		},
 	}
 	cmd.Flags().StringVar(&o.corpus, "corpus", "", "where the corpus of an index is, if not where the index says")
+	cmd.Flags().StringVar(&o.svg, "svg", "", "draw the histograms of an index to this file")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON")
 	return cmd
 }

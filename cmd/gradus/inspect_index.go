@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sort"
 	"strings"
 	"text/tabwriter"
 
@@ -46,7 +45,7 @@ type extremeView struct {
 }
 
 const (
-	histogramBins  = 12
+	histogramBins  = 12 // lines of a terminal
 	histogramWidth = 40
 	extremes       = 3 // samples shown at either end
 )
@@ -89,6 +88,11 @@ func inspectIndex(_ context.Context, w io.Writer, path string, o inspectOptions)
 		}
 		v.Columns = append(v.Columns, column)
 	}
+	if o.svg != "" {
+		if err := writeIndexSVG(o.svg, x, v.Manifest); err != nil {
+			return err
+		}
+	}
 	if o.json {
 		return printJSON(w, v)
 	}
@@ -121,7 +125,7 @@ func samplesOf(x *index.Index, prefix string) (*corpus.Samples, error) {
 }
 
 func viewColumn(c *index.Column, begins func(id int64) (*excerpt, error)) (columnView, error) {
-	v := columnView{Metric: c.Metric().Name, Histogram: histogram(c)}
+	v := columnView{Metric: c.Metric().Name, Histogram: histogram(c, histogramBins)}
 	show := func(rank int64) (extremeView, error) {
 		id := c.At(rank)
 		e, err := begins(id)
@@ -139,36 +143,6 @@ func viewColumn(c *index.Column, begins func(id int64) (*excerpt, error)) (colum
 		v.Easiest, v.Hardest = append(v.Easiest, easy), append(v.Hardest, hard)
 	}
 	return v, nil
-}
-
-// histogram counts by binary search in the order, a few dozen looks for any
-// number of samples.
-func histogram(c *index.Column) []bin {
-	low, high := c.Value(c.At(0)), c.Value(c.At(c.Len()-1))
-	n := histogramBins
-	if c.Metric().DType == "<i8" {
-		n = int(min(float64(n), max(high-low, 1))) // no bin without a whole number
-	}
-	if low == high {
-		n = 1
-	}
-	below := func(v float64) int64 {
-		return int64(sort.Search(int(c.Len()), func(rank int) bool { return c.Value(c.At(int64(rank))) >= v }))
-	}
-	bins := make([]bin, n)
-	before := int64(0)
-	for i := range bins {
-		// Weighted, since high-low may be beyond the largest float64.
-		edge := func(i int) float64 { return low*(float64(n-i)/float64(n)) + high*(float64(i)/float64(n)) }
-		b := bin{From: edge(i), To: edge(i + 1)}
-		upTo := c.Len()
-		if i < n-1 {
-			upTo = below(b.To)
-		}
-		b.Count, before = upTo-before, upTo
-		bins[i] = b
-	}
-	return bins
 }
 
 func printIndex(out io.Writer, v indexView) error {
@@ -194,7 +168,14 @@ func printIndex(out io.Writer, v indexView) error {
 }
 
 func printColumn(out io.Writer, m index.Metric, c columnView) error {
-	fmt.Fprintf(out, "\n%s, in %s (version %d), mean %s\n\n", m.Name, m.Unit, m.Version, short(m.Mean))
+	source, direction := fmt.Sprintf("version %d", m.Version), ""
+	if m.Spec != "" && m.Spec != m.Name {
+		source = m.Spec + " " + source
+	}
+	if m.Descending {
+		direction = "; larger is easier"
+	}
+	fmt.Fprintf(out, "\n%s, in %s (%s), mean %s%s\n\n", m.Name, m.Unit, source, short(m.Mean), direction)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	percents := []int{0, 1, 5, 25, 50, 75, 95, 99, 100}
 	for _, p := range percents {

@@ -1,7 +1,7 @@
-// Package chart draws line charts as SVG: files that stand on their own, and
+// Package chart draws line and bar charts as SVG: files that stand on their own, and
 // the same drawings for the inside of a page that decides their colours.
 //
-// A [Chart] has some [Line]s in one frame; a [Sheet] is several charts in one
+// A [Chart] has some [Line]s and [Bar]s in one frame; a [Sheet] is several charts in one
 // file. The bytes depend on the fields only.
 // A chart is drawn 440 wide with letters of 13, in units of the SVG, which scales to
 // any width: on a laptop two charts stand side by side at about 1.1 times that,
@@ -10,17 +10,23 @@ package chart
 
 import "math"
 
-// Chart is one drawing. The horizontal axis begins at zero.
+// Chart is one drawing.
 type Chart struct {
 	Title  string  // "Held-out loss against tokens"
 	Unit   string  // of what is drawn upwards: "nats a token"
 	XLabel string  // "tokens (millions)"
 	XScale float64 // what one unit of the label is: 1e6
-	XMax   float64 // where the horizontal axis ends
+	XMin   float64 // where the horizontal axis begins
+	XMax   float64 // where it ends
 	Y      Range
+	Bars   []Bar // behind the lines
 	Lines  []Line
 	Level  *Level // a dashed line across, if any
 }
+
+// Bar is an upright bar from zero to a height, over [From, To] of the horizontal
+// axis.
+type Bar struct{ From, To, Height float64 }
 
 // Range is what of the vertical axis is drawn; lines leave the frame beyond it.
 type Range struct{ Low, High float64 }

@@ -87,9 +87,9 @@ func (c Chart) plot() *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = nil
 
-	p.X.Min, p.X.Max = 0, c.XMax
-	if p.X.Max < 1e-30 { // nothing was counted
-		p.X.Max = 1
+	p.X.Min, p.X.Max = c.XMin, c.XMax
+	if p.X.Max-p.X.Min < 1e-30 { // nothing was counted
+		p.X.Max = p.X.Min + 1
 	}
 	p.X.Label.Text = c.XLabel
 	p.X.Label.TextStyle = letters(muted(), letterSize)
@@ -117,6 +117,9 @@ func (c Chart) plot() *plot.Plot {
 	g.Vertical.Width = 0
 	g.Horizontal = draw.LineStyle{Color: grid().color(), Width: 1}
 	p.Add(g)
+	for _, b := range c.Bars {
+		p.Add(b)
+	}
 	if c.Level != nil {
 		p.Add(*c.Level)
 	}
