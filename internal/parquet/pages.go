@@ -30,7 +30,7 @@ func (p *Page) Values() iter.Seq2[[]byte, error] { return p.values }
 // that is not read or of more than most bytes, the reader's own otherwise.
 func (c *Column) Pages(ctx context.Context, most int64) iter.Seq2[*Page, error] {
 	return func(yield func(*Page, error) bool) {
-		r := &pageReader{c: c, most: most}
+		r := &pageReader{c: c, most: most, dictionary: dictionary{size: c.leaf.size()}}
 		defer r.close()
 		for group, k := range c.groups {
 			if err := r.readChunk(ctx, group, k, yield); err != nil {
@@ -269,17 +269,24 @@ func (r *pageReader) readData(c codec, h pageHeader) (*Page, error) {
 
 // decode returns the values of an encoding.
 func (r *pageReader) decode(encoding int64, b []byte, n int64) (iter.Seq2[[]byte, error], error) {
-	switch encoding {
-	case plain:
-		return plainValues(b, n), nil
-	case plainDictionary, rleDictionary:
+	numbers := r.c.leaf.size() > 0
+	switch {
+	case encoding == plainDictionary || encoding == rleDictionary:
 		if !r.has && n > 0 {
 			return nil, r.corrupt(errors.New("it refers to a dictionary, and there is none"))
 		}
 		return r.dictionary.values(b, n), nil
-	case deltaLength:
+	case encoding == plain && numbers:
+		return plainNumbers(b, n, r.c.leaf.size()), nil
+	case encoding == byteStreamSplit && numbers:
+		return splitNumbers(b, n, r.c.leaf.size()), nil
+	case encoding == deltaNumbers && numbers && r.c.Integers():
+		return deltaIntegers(b, n, r.c.leaf.size()), nil
+	case encoding == plain:
+		return plainValues(b, n), nil
+	case encoding == deltaLength && !numbers:
 		return deltaLengthValues(b, n), nil
-	case delta:
+	case encoding == delta && !numbers:
 		return deltaValues(b, n, r.most), nil
 	}
 	return nil, fault.Invalidf("%s: row group %d has values of encoding %d, which is not read; write the file again with plain or dictionary encoding", r.c.name, r.group, encoding)

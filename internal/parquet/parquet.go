@@ -1,8 +1,8 @@
-// Package parquet reads the text of one column of a Parquet file.
+// Package parquet reads one column of a Parquet file, of text or of numbers.
 //
 // Its nouns: a file has row groups, a row group has a chunk of each column, and
 // a chunk is pages, each compressed for itself. A Column is one column of
-// strings or bytes; it reads page by page, so that memory is one page and its
+// strings, bytes or numbers; it reads page by page, so that memory is one page and its
 // dictionary, and touches no other column.
 //
 // The file's end describes it:
@@ -15,7 +15,8 @@
 // body of the length the header says (Apache Parquet format 2.12).
 //
 // Read are the plain, dictionary, delta-length and delta encodings of byte
-// arrays, in pages of version 1 and 2, compressed with Snappy, gzip, Zstandard,
+// arrays, and the plain, dictionary, delta and byte-stream-split encodings of
+// integers and floats of 4 and 8 bytes, in pages of version 1 and 2, compressed with Snappy, gzip, Zstandard,
 // Brotli or raw LZ4, or not at all. A library would do as well for good files;
 // docs/decisions/0012-parquet.md says why it does not for others.
 package parquet
@@ -25,18 +26,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 
 	"github.com/gradus-ml/gradus/internal/fault"
 )
 
-// Column is one column of text of a file. It is not safe for concurrent use.
+// Column is one column of a file. It is not safe for concurrent use.
 type Column struct {
 	name   string // of the file, for errors
 	r      io.ReaderAt
 	path   string // of the column
-	levels int64  // how many of the schema's nodes down to the leaf may be null
+	leaf   node
+	levels int64 // how many of the schema's nodes down to the leaf may be null
 	groups []chunk
 
 	refused error
@@ -60,17 +60,30 @@ const magic = "PAR1"
 // of kind fault.Corrupt; a column that is not there or holds no text, and a
 // file that is encrypted, are fault.Invalid. name is for errors alone.
 func Open(name string, r io.ReaderAt, size int64, column string) (*Column, error) {
+	return open(name, r, size, column, want{"text", "--field", node.isText})
+}
+
+// want is what kind of column is looked for.
+type want struct {
+	noun   string
+	option string // that chooses it
+	is     func(node) bool
+}
+
+func (n node) isText() bool { return n.kind == byteArray && n.converted != decimal }
+
+func open(name string, r io.ReaderAt, size int64, column string, want want) (*Column, error) {
 	c := &Column{name: name, r: r, path: column}
 	footer, err := c.footer(size)
 	if err != nil {
 		return nil, err
 	}
-	leaf, levels, err := findLeaf(name, footer, column)
+	found, err := findLeaf(name, footer, column, want)
 	if err != nil {
 		return nil, err
 	}
-	c.levels = levels
-	return c, c.findChunks(footer, leaf, size-int64(len(footer))-8)
+	c.leaf, c.levels = found.nodes[found.at], found.levels
+	return c, c.findChunks(footer, found.leaf, size-int64(len(footer))-8)
 }
 
 // footer returns the bytes of the footer.
@@ -110,171 +123,6 @@ func (c *Column) readAt(p []byte, at int64) error {
 		return fault.Corruptf("%s: ends in the middle", c.name)
 	}
 	return fmt.Errorf("read %s: %w", c.name, err)
-}
-
-// node is an element of the schema.
-type node struct {
-	name       string
-	kind       int64 // of a leaf
-	converted  int64
-	repetition int64
-	children   int64
-}
-
-// What a node says of itself.
-const (
-	optional    = 1
-	repeated    = 2
-	byteArray   = 6
-	decimalText = 5 // the converted type of numbers stored as bytes
-)
-
-// findLeaf returns the number of a leaf of the schema and how many nodes on the
-// way to it, itself included, may be null.
-func findLeaf(name string, footer []byte, column string) (leaf int, levels int64, err error) {
-	var nodes []node
-	d := &decoder{b: footer}
-	d.structure(func(id int, kind byte) bool {
-		if id != 2 || kind != typeList {
-			return false
-		}
-		d.list(func(kind byte) bool {
-			if kind != typeStruct {
-				return false
-			}
-			nodes = append(nodes, d.node())
-			return true
-		})
-		return true
-	})
-	if d.err != nil {
-		return 0, 0, fault.Corruptf("%s: footer: %w", name, d.err)
-	}
-	s := &schema{nodes: nodes, wanted: column, leaf: -1}
-	if len(nodes) == 0 || !s.walk(nil, 0, false, 0) || s.next != len(nodes) {
-		return 0, 0, fault.Corruptf("%s: footer: the schema is no tree", name)
-	}
-	switch {
-	case s.leaf >= 0 && s.list:
-		return 0, 0, fault.Invalidf("%s: column %q is a list; name a column with one text a row (--field), such as %s", name, column, s.texts)
-	case s.leaf >= 0 && !s.text:
-		return 0, 0, fault.Invalidf("%s: column %q holds no text; columns that do are %s (choose one with --field)", name, column, s.texts)
-	case s.leaf < 0:
-		return 0, 0, fault.Invalidf("%s: no column %q; columns with text are %s, in all there are %s (choose one with --field)", name, column, s.texts, s.all)
-	}
-	return s.leaf, s.levels, nil
-}
-
-func (d *decoder) node() node {
-	n := node{converted: -1, kind: -1}
-	d.structure(func(id int, kind byte) bool {
-		if id == 4 && kind == typeBinary {
-			n.name = d.text()
-			return true
-		}
-		return d.integers(id, kind, field{1, &n.kind}, field{3, &n.repetition}, field{5, &n.children}, field{6, &n.converted})
-	})
-	return n
-}
-
-// schema walks the tree in search of a leaf.
-type schema struct {
-	nodes  []node
-	next   int // node to look at
-	leaves int
-	wanted string
-
-	leaf       int // -1: not found
-	levels     int64
-	list, text bool
-	all, texts names
-}
-
-// walk visits the next node and those below it.
-func (s *schema) walk(path []string, levels int64, list bool, depth int) bool {
-	if s.next >= len(s.nodes) || depth > deepest {
-		return false
-	}
-	n := s.nodes[s.next]
-	s.next++
-	if depth > 0 {
-		path = append(path, n.name)
-		list = list || n.repetition == repeated
-		if n.repetition != 0 {
-			levels++
-		}
-	}
-	if n.children == 0 && depth > 0 {
-		text := n.kind == byteArray && n.converted != decimalText
-		s.all.add(path)
-		if text && !list {
-			s.texts.add(path)
-		}
-		if s.leaf < 0 && joins(path, s.wanted) {
-			s.leaf, s.levels, s.list, s.text = s.leaves, levels, list, text
-		}
-		s.leaves++
-		return true
-	}
-	if n.children < 0 || n.children > int64(len(s.nodes)) {
-		return false
-	}
-	for range n.children {
-		if !s.walk(path, levels, list, depth+1) {
-			return false
-		}
-	}
-	return true
-}
-
-// joins reports whether the elements joined by dots are name.
-func joins(elements []string, name string) bool {
-	for i, e := range elements {
-		if i > 0 && !strings.HasPrefix(name, ".") {
-			return false
-		}
-		if i > 0 {
-			name = name[1:]
-		}
-		if !strings.HasPrefix(name, e) {
-			return false
-		}
-		name = name[len(e):]
-	}
-	return name == ""
-}
-
-// names are the first few of some columns, for a message: a file of a megabyte
-// can have names that joined take a terabyte.
-type names struct {
-	first []string
-	more  int
-}
-
-func (n *names) add(path []string) {
-	const most, longest = 12, 200
-	if len(n.first) == most {
-		n.more++
-		return
-	}
-	var full strings.Builder
-	for i, e := range path {
-		if i > 0 {
-			full.WriteByte('.')
-		}
-		full.WriteString(e[:min(len(e), longest)])
-	}
-	n.first = append(n.first, strconv.Quote(full.String()))
-}
-
-func (n names) String() string {
-	switch {
-	case len(n.first) == 0:
-		return "none"
-	case n.more > 0:
-		return fmt.Sprintf("%s and %d more", strings.Join(n.first, ", "), n.more)
-	}
-	return strings.Join(n.first, ", ")
 }
 
 // findChunks reads where each row group has the leaf.

@@ -8,14 +8,16 @@ import (
 	"math/bits"
 )
 
-// Encodings of byte arrays and levels, by the format's numbers.
+// Encodings of values and levels, by the format's numbers.
 const (
-	plain           = 0 // each value after its length, a uint32
+	plain           = 0 // each value, a byte array after its length, a uint32
 	plainDictionary = 2 // the old name of the next
 	rle             = 3 // the hybrid of runs below; levels only
+	deltaNumbers    = 5 // whole numbers, as deltas
 	deltaLength     = 6 // all lengths, as deltas, then all values
 	delta           = 7 // how much of the value before is kept, as deltas; then the rest as above
 	rleDictionary   = 8 // places in the dictionary: a byte for their width, and the hybrid
+	byteStreamSplit = 9 // the first bytes of all numbers, then the second ones, and so on
 )
 
 var errEnds = errors.New("its values end before their number")
@@ -48,12 +50,20 @@ func plainValues(b []byte, n int64) iter.Seq2[[]byte, error] {
 // dictionary is the values that a chunk's pages refer to.
 type dictionary struct {
 	data []byte
-	ends []int // of each value's length and text in data
+	n    int64
+	size int64 // of a number; 0: they are byte arrays
+	ends []int // of each byte array, with its length, in data
 }
 
 // split finds the n values of data.
 func (d *dictionary) split(n int64) error {
-	d.ends = d.ends[:0]
+	d.ends, d.n = d.ends[:0], n
+	if d.size > 0 {
+		if n > int64(len(d.data))/d.size {
+			return errEnds
+		}
+		return nil
+	}
 	rest := d.data
 	for range n {
 		var err error
@@ -66,6 +76,9 @@ func (d *dictionary) split(n int64) error {
 }
 
 func (d *dictionary) at(i uint32) []byte {
+	if d.size > 0 {
+		return d.data[int64(i)*d.size:][:d.size]
+	}
 	start := 4
 	if i > 0 {
 		start += d.ends[i-1]
@@ -85,8 +98,8 @@ func (d *dictionary) values(b []byte, n int64) iter.Seq2[[]byte, error] {
 		h := hybrid{b: b[1:], width: uint(b[0])}
 		for range n {
 			i, err := h.next()
-			if err == nil && int64(i) >= int64(len(d.ends)) {
-				err = fmt.Errorf("value %d of a dictionary of %d", i, len(d.ends))
+			if err == nil && int64(i) >= d.n {
+				err = fmt.Errorf("value %d of a dictionary of %d", i, d.n)
 			}
 			if err != nil {
 				yield(nil, err)
