@@ -23,10 +23,7 @@ func (e *exporter) order(c *index.Column, k cut, m ExportedMetric) (int64, error
 	defer samples.Abort()
 	distinct := int64(0)
 	for start := int64(0); start < c.Len(); distinct++ {
-		if err := e.ctx.Err(); err != nil {
-			return 0, err
-		}
-		r, err := nextRun(c, k, start)
+		r, err := e.nextRun(c, k, start)
 		if err != nil {
 			return 0, err
 		}
@@ -67,10 +64,13 @@ type run struct {
 }
 
 // nextRun finds the run that begins at a rank.
-func nextRun(c *index.Column, k cut, start int64) (run, error) {
+func (e *exporter) nextRun(c *index.Column, k cut, start int64) (run, error) {
 	id := c.At(start)
 	r := run{start: start, end: start + 1, value: k.of(c.Value(id)), sorted: true}
 	for ; r.end < c.Len(); r.end++ {
+		if r.end%piece == 0 && e.ctx.Err() != nil {
+			return r, e.ctx.Err()
+		}
 		next := c.At(r.end)
 		switch v := k.of(c.Value(next)); {
 		case v > r.value:
@@ -131,7 +131,7 @@ func (e *exporter) each(c *index.Column, r run, put func(ids []int64) error) err
 			return err
 		}
 	}
-	return nil
+	return e.ctx.Err()
 }
 
 // mark sets a bit for each id of the run in [from, from+e.marks).

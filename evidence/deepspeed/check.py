@@ -69,16 +69,22 @@ def check_reader(prefix, values):
         assert np.array_equal(merged[k], np.concatenate([ids[i] for i in range(k * step, min((k + 1) * step, len(ids)))]))
 
 
-def run_analyzer(name, values, scratch):
-    """DeepSpeed's own files of the same values."""
-    def look_up(batch):
-        return values[batch[:, 0].numpy()]
+def run_analyzer(name, kind, metric, n, scratch):
+    """DeepSpeed's own files of a metric of n samples."""
     for worker in (0, 1):
-        analyzer = DataAnalyzer(Ids(len(values)), num_workers=2, worker_id=worker, num_threads=2, num_threads_reduce=1,
-                                batch_size=300, metric_names=[name], metric_functions=[look_up],
-                                metric_types=["single_value_per_sample"], metric_dtypes=[np.int64], save_path=scratch)
+        analyzer = DataAnalyzer(Ids(n), num_workers=2, worker_id=worker, num_threads=2, num_threads_reduce=1,
+                                batch_size=300, metric_names=[name], metric_functions=[metric],
+                                metric_types=[kind], metric_dtypes=[np.int64], save_path=scratch)
         analyzer.run_map()
     analyzer.run_reduce()
+
+
+def compare(name, kinds, export, scratch):
+    """Our .bin files and DeepSpeed's, byte for byte."""
+    for kind in kinds:
+        file = f"{name}/{name}_{kind}.bin"
+        with open(f"{export}/{file}", "rb") as ours, open(f"{scratch}/{file}", "rb") as theirs:
+            assert ours.read() == theirs.read(), f"{export}/{file} differs from DeepSpeed's"
 
 
 def check_sampler(prefix, values, scratch):
@@ -101,26 +107,29 @@ def check_sampler(prefix, values, scratch):
     assert sorted(cluster[0]) == list(np.flatnonzero(values <= half))
 
 
-def check_token_counts(export, index):
-    """The sum over all samples, if the index keeps it."""
-    prefix = export + "/total_vocab_freq/total_vocab_freq_metric_value"
-    if not os.path.exists(prefix + ".bin"):
-        return "no token counts"
-    counts = load(prefix)
+def check_token_counts(index, export, scratch):
+    """The sum over all tokens, each counted once: sample i of 1000 is a thousandth of them."""
     with open(index + "/manifest.json") as f:
-        total = json.load(f)["corpus"]["tokens"]
-    assert len(counts) == 1 and counts[0].astype(np.int64).sum() == total
-    return f"counts of {len(counts[0])} tokens"
+        corpus = json.load(f)["corpus"]
+    with open(corpus["paths"][0] + ".json") as f:
+        tokens = np.memmap(corpus["paths"][0] + ".bin", json.load(f)["dtype"], "r")
+    cuts = np.linspace(0, len(tokens), 1001, dtype=int)
+
+    def count(batch):
+        ids = batch[:, 0].numpy()
+        return np.bincount(tokens[cuts[ids[0]]:cuts[ids[-1] + 1]], minlength=corpus["vocabulary"])
+    run_analyzer("total_vocab_freq", "accumulate_value_over_samples", count, 1000, scratch)
+    compare("total_vocab_freq", ["metric_value"], export, scratch)
+    counts = load(export + "/total_vocab_freq/total_vocab_freq_metric_value")
+    assert len(counts) == 1 and counts[0].sum(dtype=np.int64) == len(tokens) == corpus["tokens"]
 
 
 def check(name, values, export, scratch):
     """One metric, by all three."""
     prefix = f"{export}/{name}/{name}"
     check_reader(prefix, values)
-    run_analyzer(name, values, scratch)
-    for kind in ("sample_to_metric", "index_to_metric", "index_to_sample", "index_to_sample_percentile_merged"):
-        with open(f"{prefix}_{kind}.bin", "rb") as ours, open(f"{scratch}/{name}/{name}_{kind}.bin", "rb") as theirs:
-            assert ours.read() == theirs.read(), f"{prefix}_{kind}.bin differs from DeepSpeed's"
+    run_analyzer(name, "single_value_per_sample", lambda batch: values[batch[:, 0].numpy()], len(values), scratch)
+    compare(name, ["sample_to_metric", "index_to_metric", "index_to_sample", "index_to_sample_percentile_merged"], export, scratch)
     if values.min() < values.max():
         check_sampler(prefix, values, f"{scratch}/{name}")
 
@@ -133,9 +142,9 @@ def main():
     with open(os.devnull, "w") as quiet, contextlib.redirect_stdout(quiet):  # five lines for each file it opens
         for name, values in columns.items():
             check(name, values, export, scratch)
-        counts = check_token_counts(export, index)
+        check_token_counts(index, export, scratch)
     distinct = ", ".join(f"{m} with {len(np.unique(v))} distinct values" for m, v in columns.items())
-    print(f"check-deepspeed: ok: {export}: {len(values)} samples, {distinct}; {counts}: read, equal to DataAnalyzer's, sampled")
+    print(f"check-deepspeed: ok: {export}: {len(values)} samples, {distinct}, and the counts of tokens: read, equal to DataAnalyzer's, sampled")
 
 
 main()
