@@ -72,25 +72,23 @@ func (n node) size() int64 {
 // Integers reports whether the column's numbers are integers.
 func (c *Column) Integers() bool { return c.leaf.kind == int32s || c.leaf.kind == int64s }
 
-// Number returns the number that a value is, as the nearest float64, and
-// whether it is exactly that.
-func (c *Column) Number(value []byte) (v float64, exact bool) {
+// Number returns the number that a value is, as the nearest float64: exactly it
+// but for integers beyond 2^53.
+func (c *Column) Number(value []byte) float64 {
 	unsigned := c.leaf.unsigned || c.leaf.converted >= firstUnsigned && c.leaf.converted <= lastUnsigned
 	switch {
 	case c.leaf.kind == floats:
-		return float64(math.Float32frombits(binary.LittleEndian.Uint32(value))), true
+		return float64(math.Float32frombits(binary.LittleEndian.Uint32(value)))
 	case c.leaf.kind == doubles:
-		return math.Float64frombits(binary.LittleEndian.Uint64(value)), true
+		return math.Float64frombits(binary.LittleEndian.Uint64(value))
 	case c.leaf.kind == int32s && unsigned:
-		return float64(binary.LittleEndian.Uint32(value)), true
+		return float64(binary.LittleEndian.Uint32(value))
 	case c.leaf.kind == int32s:
-		return float64(int32(binary.LittleEndian.Uint32(value))), true
+		return float64(int32(binary.LittleEndian.Uint32(value)))
 	case unsigned:
-		u := binary.LittleEndian.Uint64(value)
-		return float64(u), u <= 1<<53
+		return float64(binary.LittleEndian.Uint64(value))
 	default:
-		i := int64(binary.LittleEndian.Uint64(value))
-		return float64(i), i <= 1<<53 && i >= -1<<53
+		return float64(int64(binary.LittleEndian.Uint64(value)))
 	}
 }
 
