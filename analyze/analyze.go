@@ -147,6 +147,9 @@ func (j *Job) Run(ctx context.Context, dir string, o Options) (Result, error) {
 		}
 		w.Abort()
 	}()
+	if m, ok := w.Whole(); ok && j.makes(id, m) { // killed when all was done but the last renaming
+		return Result{Index: dir, Manifest: m, Workers: o.Workers, Resumed: j.samples.Len(), Seconds: time.Since(r.started).Seconds()}, w.Publish()
+	}
 	if err := resumable(w.Dir(), id, o.Restart); err != nil {
 		w.Suspend()
 		return Result{}, err
@@ -181,6 +184,23 @@ func (j *Job) Run(ctx context.Context, dir string, o Options) (Result, error) {
 func (j *Job) identity(s Shard) (identity, error) {
 	head, err := index.HeadOf(j.samples)
 	return identity{Head: head, Metrics: j.Metrics(), Shard: s, Base: j.base.name()}, err
+}
+
+// makes reports whether the job makes an index of that manifest.
+func (j *Job) makes(id identity, m index.Manifest) bool {
+	made := identity{Head: m.Head, Base: id.Base, Shard: id.Shard}
+	for _, metric := range m.Metrics {
+		made.Metrics = append(made.Metrics, index.Metric{
+			Name: metric.Name, Spec: metric.Spec, Content: metric.Content, Version: metric.Version,
+			Unit: metric.Unit, Descending: metric.Descending, DType: metric.DType,
+		})
+	}
+	for _, s := range m.Statistics {
+		if s.Tokens != j.base.tokens(j, s.Name) {
+			return false
+		}
+	}
+	return made.same(id) == ""
 }
 
 // resumable looks at what is in a working directory: nothing, or the same job.

@@ -102,6 +102,32 @@ func TestCancelAndGoOn(t *testing.T) {
 	}
 }
 
+// Killed when the index was whole but for its renaming, it is put in place, if
+// it is the one asked for.
+func TestKilledAtTheEnd(t *testing.T) {
+	base := t.TempDir()
+	dir := filepath.Join(base, "x")
+	write(t, filepath.Join(base, "c"), 0, text(50)...)
+	s := open(t, filepath.Join(base, "c"), corpus.Cut{Documents: true})
+	defer s.Corpus().Close()
+	if _, err := Run(context.Background(), s, nil, dir, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	want := tree(t, dir)
+	for _, metrics := range [][]metric.Metric{nil, {metric.Length()}} {
+		if err := os.Rename(dir, dir+".partial"); err != nil {
+			t.Fatal(err)
+		}
+		passes := 0
+		if _, err := Run(context.Background(), s, metrics, dir, Options{Progress: func(Progress) { passes++ }}); err != nil {
+			t.Fatal(err)
+		}
+		if same := maps.Equal(tree(t, dir), want); same != (metrics == nil) || same != (passes == 0) {
+			t.Errorf("%d metrics: same bytes %v after %d reports of progress", len(metrics), same, passes)
+		}
+	}
+}
+
 // What is unfinished is not mixed with another analysis, nor read if damaged.
 func TestUnfinishedOfSomethingElse(t *testing.T) {
 	base := t.TempDir()

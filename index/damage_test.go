@@ -433,9 +433,9 @@ func TestCrashPoints(t *testing.T) {
 			} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fault.Corrupt) {
 				t.Errorf("replace %v, crash %d: %v", replace, crash, err)
 			}
-			want := []string{"none", "new", "new", "new"}
+			want := []string{"none", "none", "new", "new"}
 			if replace { // the look at dir and the removal of its manifest come first
-				want = []string{"old", "old", "none", "none", "none", "new", "new", "new"}
+				want = []string{"old", "old", "none", "none", "none", "none", "new", "new"}
 			}
 			if found != want[crash] {
 				t.Errorf("replace %v, crash %d of %d: %s, want %s", replace, crash, len(steps), found, want[crash])

@@ -15,7 +15,7 @@ import (
 )
 
 // StateName is a file in DIR.partial where who makes an index may keep how far
-// it is. It is no part of the index, and goes when that is in place.
+// it is. It is no part of the index, and goes when that is whole.
 const StateName = "state"
 
 // place is where an index is made, DIR.partial, and where it goes, DIR. The
@@ -154,9 +154,9 @@ func (p *place) steps() []func() error {
 		remove = nil
 	}
 	return slices.Concat(remove, []func() error{
+		func() error { return os.RemoveAll(filepath.Join(p.partial, StateName)) },
 		func() error { return os.Rename(p.partial, p.dir) },
 		func() error { return atomicfile.SyncDir(parent) },
-		func() error { return os.RemoveAll(filepath.Join(p.dir, StateName)) },
 	})
 }
 

@@ -258,6 +258,24 @@ func (w *Writer) Commit() error {
 	return w.place.publish()
 }
 
+// Whole returns the manifest of an index that an earlier Writer for DIR had
+// completed in DIR.partial when it was killed, and false if there is none.
+// Publish puts it in place.
+func (w *Writer) Whole() (Manifest, bool) {
+	m, err := readManifest(w.place.partial)
+	return m, err == nil
+}
+
+// Publish puts the index that is Whole in place.
+func (w *Writer) Publish() error {
+	m, err := readManifest(w.place.partial)
+	if err != nil {
+		return err
+	}
+	w.manifest = m
+	return w.place.publish()
+}
+
 // sweep removes what the manifest does not list: temporary files of a killed
 // process, columns that were not finished.
 func (w *Writer) sweep() error {

@@ -11,19 +11,22 @@ import (
 	"github.com/gradus-ml/gradus/internal/chart"
 )
 
-// histogram counts the samples of a column in bins of equal width by binary
-// search in the order, a few dozen looks for any number of samples.
+// histogram counts the samples of a column in bins by binary search in the
+// order, a few dozen looks for any number of samples. The bins are of equal
+// width; where a few samples lie so far out that all others would share a bin,
+// the first and last one reach out to them.
 func histogram(c *index.Column, most int) []bin {
-	low, high := c.Metric().Min, c.Metric().Max
+	m := c.Metric()
+	low, high := middle(m)
 	n := most
-	if c.Metric().Whole() {
+	if m.Whole() {
 		n = int(min(float64(n), max(high-low, 1))) // no bin without a whole number
 	}
 	if low == high {
 		n = 1
 	}
 	rising := func(rank int) float64 { return c.Value(c.At(int64(rank))) }
-	if c.Metric().Descending {
+	if m.Descending {
 		rising = func(rank int) float64 { return c.Value(c.At(c.Len() - 1 - int64(rank))) }
 	}
 	below := func(v float64) int64 {
@@ -42,7 +45,19 @@ func histogram(c *index.Column, most int) []bin {
 		b.Count, before = upTo-before, upTo
 		bins[i] = b
 	}
+	bins[0].From, bins[n-1].To = m.Min, m.Max
 	return bins
+}
+
+// middle is the range that most samples lie in: all, or what is around the first
+// to the 99th percentile where that is less than a fifth of it.
+func middle(m index.Metric) (low, high float64) {
+	a, b := min(m.Quantiles[1], m.Quantiles[99]), max(m.Quantiles[1], m.Quantiles[99])
+	if a == b || (m.Max/5-m.Min/5) < b-a {
+		return m.Min, m.Max
+	}
+	margin := (b - a) / 20
+	return max(m.Min, a-margin), min(m.Max, b+margin)
 }
 
 // drawnBins is how many bars a drawing has: about six units wide each.
@@ -75,9 +90,14 @@ func writeIndexSVG(path string, x *index.Index, m index.Manifest) error {
 // spread is the histogram.
 func spread(c *index.Column) chart.Chart {
 	m := c.Metric()
-	drawn := chart.Chart{Title: m.Name, Unit: "% of the samples", XLabel: m.Unit, XScale: 1, XMin: m.Min, XMax: m.Max}
+	low, high := middle(m)
+	drawn := chart.Chart{Title: m.Name, Unit: "% of the samples", XLabel: m.Unit, XScale: 1, XMin: low, XMax: high}
+	if low > m.Min || high < m.Max {
+		drawn.Unit += fmt.Sprintf("; those from %s to %s in the outer bars", short(m.Min), short(m.Max))
+	}
 	highest := 0.0
 	for _, b := range histogram(c, drawnBins) {
+		b.From, b.To = max(b.From, low), min(b.To, high)
 		share := 100 * float64(b.Count) / float64(c.Len())
 		highest = max(highest, share)
 		drawn.Bars = append(drawn.Bars, chart.Bar{From: b.From, To: b.To, Height: share})

@@ -31,7 +31,7 @@ func rate(n int64, seconds float64) string {
 // short writes a value in a table: whole numbers as they are, others with
 // enough digits to be told apart.
 func short(v float64) string {
-	if v == float64(int64(v)) {
+	if v == float64(int64(v)) || math.Abs(v) >= 1e5 && math.Abs(v) < 1e15 {
 		return fmt.Sprintf("%.0f", v)
 	}
 	return fmt.Sprintf("%.5g", v)
