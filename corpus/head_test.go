@@ -14,15 +14,6 @@ import (
 	"pgregory.net/rapid"
 )
 
-func fingerprint(t fataler, c *Corpus) string {
-	t.Helper()
-	f, err := c.Fingerprint()
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
-	return f
-}
-
 // The text of fingerprint.go, written out for flat files and for parts.
 func TestFingerprintTextOfParts(t *testing.T) {
 	t.Chdir(t.TempDir())
@@ -78,29 +69,6 @@ func TestFingerprintOfPartsIsKept(t *testing.T) {
 	}
 }
 
-// writeSidecar notes the fingerprint of a pair in PREFIX.json, as its writer does
-// but without waiting for the disk.
-func writeSidecar(t fataler, prefix string) {
-	t.Helper()
-	c, err := Open(prefix)
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
-	defer c.Close()
-	bin, idx := c.parts[0].bin.Info(), c.parts[0].idx.Info()
-	content, err := (&sidecar{
-		Version: sidecarVersion, Meta: Meta{EndOfDocument: -1},
-		Documents: c.Documents(), Tokens: c.Tokens(), DType: c.DType().String(), Fingerprint: fingerprint(t, c),
-		BinBytes: bin.Size(), IdxBytes: idx.Size(), BinModified: bin.ModTime().UnixNano(), IdxModified: idx.ModTime().UnixNano(),
-	}).encode()
-	if err == nil {
-		err = os.WriteFile(prefix+".json", content, 0o666)
-	}
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
-}
-
 // The head of a corpus is the corpus that it grew from, wherever a document
 // ends: within a part, between parts, or in a part that grew.
 func TestHeadIsTheCorpusBefore(t *testing.T) {
@@ -128,16 +96,7 @@ func TestHeadIsTheCorpusBefore(t *testing.T) {
 					break // this part was not there yet
 				}
 				prefix := filepath.Join(where, fmt.Sprint("part", i))
-				lengths, index := []int32{}, []int64{0}
-				for j, d := range documents[at:end] {
-					lengths, index = append(lengths, int32(len(d))), append(index, int64(j+1))
-				}
-				for ending, content := range map[string][]byte{".bin": Int32.narrow(nil, slices.Concat(documents[at:end]...)), ".idx": indexBytes(4, lengths, 4, index)} {
-					if err := os.WriteFile(prefix+ending, content, 0o666); err != nil {
-						t.Fatal(err)
-					}
-				}
-				writeSidecar(t, prefix)
+				writePair(t, prefix, Int32, Meta{EndOfDocument: -1}, documents[at:end]...)
 				at = end
 			}
 			c, err := Open(filepath.Join(where, "*"))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -31,6 +32,40 @@ func writeCorpus(t fataler, prefix string, dtype DType, meta Meta, documents ...
 	if err := w.Commit(meta); err != nil {
 		t.Fatalf("%v", err)
 	}
+}
+
+// writePair writes the same files as writeCorpus, but by hand and without waiting
+// for the disk, which tests of hundreds of corpora would do for seconds.
+func writePair(t fataler, prefix string, dtype DType, meta Meta, documents ...[]int32) {
+	t.Helper()
+	lengths, index := []int32{}, []int64{0}
+	for i, d := range documents {
+		lengths, index = append(lengths, int32(len(d))), append(index, int64(i+1))
+	}
+	write := func(ending string, content []byte) {
+		t.Helper()
+		if err := os.WriteFile(prefix+ending, content, 0o666); err != nil {
+			t.Fatalf("%v", err)
+		}
+	}
+	os.Remove(prefix + ".json")
+	write(".bin", dtype.narrow(nil, slices.Concat(documents...)))
+	write(".idx", indexBytes(kinds[dtype].code, lengths, dtype.Size(), index))
+	c, err := Open(prefix)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	defer c.Close()
+	bin, idx := c.parts[0].bin.Info(), c.parts[0].idx.Info()
+	json, err := (&sidecar{
+		Version: sidecarVersion, Meta: meta,
+		Documents: c.Documents(), Tokens: c.Tokens(), DType: c.DType().String(), Fingerprint: fingerprint(t, c),
+		BinBytes: bin.Size(), IdxBytes: idx.Size(), BinModified: bin.ModTime().UnixNano(), IdxModified: idx.ModTime().UnixNano(),
+	}).encode()
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	write(".json", json)
 }
 
 // mustOpen opens a corpus until the end of the test.
@@ -100,4 +135,14 @@ func names(t testing.TB, dir string) []string {
 		list = append(list, filepath.Base(e.Name()))
 	}
 	return list
+}
+
+// fingerprint returns the fingerprint of a corpus.
+func fingerprint(t fataler, c *Corpus) string {
+	t.Helper()
+	f, err := c.Fingerprint()
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return f
 }

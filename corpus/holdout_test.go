@@ -353,9 +353,9 @@ func TestHoldOutOfParts(t *testing.T) {
 		documents := documentsOf(lengths)
 		cut := rapid.IntRange(1, len(lengths)-1).Draw(t, "cut")
 		base := filepath.Join(dir, fmt.Sprint(n))
-		writeCorpus(t, base+"whole", Uint8, Meta{EndOfDocument: -1}, documents...)
-		writeCorpus(t, base+"part0", Uint8, Meta{EndOfDocument: -1}, documents[:cut]...)
-		writeCorpus(t, base+"part1", Uint16, Meta{EndOfDocument: -1}, documents[cut:]...)
+		writePair(t, base+"whole", Uint8, Meta{EndOfDocument: -1}, documents...)
+		writePair(t, base+"part0", Uint8, Meta{EndOfDocument: -1}, documents[:cut]...)
+		writePair(t, base+"part1", Uint16, Meta{EndOfDocument: -1}, documents[cut:]...)
 		var runs [2]string
 		for i, pattern := range []string{"whole", "part?"} {
 			c, err := Open(base + pattern)

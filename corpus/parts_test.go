@@ -59,7 +59,7 @@ func writePart(t *rapid.T, base string, documents [][]int32) string {
 	case how == 1 && alike && len(all) > 0:
 		return put(".npy", npyBytes(d, raw, int64(len(documents)), int64(len(documents[0]))))
 	case how == 2 && kinds[d].code > 0 && len(documents) > 0:
-		writeCorpus(t, base, d, Meta{Tokenizer: "some", EndOfDocument: -1}, documents...)
+		writePair(t, base, d, Meta{Tokenizer: "some", EndOfDocument: -1}, documents...)
 		return base + rapid.SampledFrom([]string{"", ".bin", ".idx", ".json"}).Draw(t, "ending")
 	}
 	code := map[DType]byte{Uint8: 1, Int8: 2, Int16: 3, Int32: 4, Int64: 5, Uint16: 6, Uint32: 7, Uint64: 10}[d]
