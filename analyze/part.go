@@ -193,6 +193,7 @@ func (p *part) pass(ctx context.Context, pass int) error {
 				}
 			}
 		}
+		p.job.samples.Corpus().Release() // the pages of the documents' bounds, where they are mapped
 		p.state.Samples = done
 		record.Seconds += time.Since(started).Seconds()
 		started = time.Now()
