@@ -63,7 +63,7 @@ func prepareCorpus(ctx context.Context, p *program, o options) (Corpus, error) {
 	return made, nil
 }
 
-// beginning returns a corpus of the first documents of c, about so many tokens.
+// beginning returns a corpus of the first tokens of c.
 func (c Corpus) beginning(ctx context.Context, tokens int64) (Corpus, error) {
 	if tokens <= 0 || tokens >= c.Tokens {
 		return c, nil
@@ -100,7 +100,7 @@ func runCopy(args []string) error {
 	f := flag.NewFlagSet("copy", flag.ExitOnError)
 	from := f.String("from", "", "the corpus to copy")
 	to := f.String("to", "", "the corpus to make, unless it is there")
-	tokens := f.Int64("tokens", 0, "end with the document that reaches so many tokens (default: the last)")
+	tokens := f.Int64("tokens", 0, "end after so many tokens (default: the last)")
 	times := f.Int("times", 1, "how often each document is written")
 	f.Parse(args)
 	name := *from
@@ -143,8 +143,11 @@ func copyCorpus(from, to string, tokens int64, times int) error {
 	for range times {
 		for d := range c.Documents() {
 			start, end := c.Bounds(d)
-			if tokens > 0 && start >= tokens {
-				break
+			if tokens > 0 {
+				if start >= tokens {
+					break
+				}
+				end = min(end, tokens)
 			}
 			document = append(document[:0], make([]int32, end-start)...)
 			if err := c.Read(document, start); err != nil {

@@ -23,8 +23,12 @@ type Measured struct {
 const metricWindow = 2048
 
 // A metric is measured on the largest of several beginnings of the corpus that
-// takes it no longer than this, judged by the next smaller one.
-const longestRun = 10 // seconds
+// takes it no longer than longestRun, judged by the next smaller one; a run
+// below shortRun may have spent its time on starting and says nothing yet.
+const (
+	longestRun = 10 // seconds
+	shortRun   = 1  // second
+)
 
 // givenUp is when a run is ended that seems to come to no end.
 const givenUp = 5 * time.Minute
@@ -33,7 +37,7 @@ const givenUp = 5 * time.Minute
 // the passes it needs.
 func measureMetrics(ctx context.Context, p *program, o options, r *Report) error {
 	var sizes []Corpus // ascending
-	for _, tokens := range []int64{o.sliceTokens / 400, o.sliceTokens / 20, o.sliceTokens, r.Corpus.Tokens} {
+	for _, tokens := range []int64{o.sliceTokens / 2000, o.sliceTokens / 400, o.sliceTokens / 20, o.sliceTokens, r.Corpus.Tokens} {
 		c, err := r.Corpus.beginning(ctx, tokens)
 		if err != nil {
 			return err
@@ -87,7 +91,7 @@ func measured(ctx context.Context, p *program, o options, s spec, sizes []Corpus
 	var seconds float64
 	var err error
 	for _, next := range sizes {
-		if c.Tokens > 0 && seconds*float64(next.Tokens)/float64(c.Tokens) > longestRun {
+		if seconds > shortRun && seconds*float64(next.Tokens)/float64(c.Tokens) > longestRun {
 			break
 		}
 		c = next

@@ -34,7 +34,7 @@ func specOf(ctx context.Context, p *program, o options, name string, crumb Corpu
 		line := `exec:send=tokens,%s -c "import sys, json; [print(len(json.loads(l)['tokens'])) for l in sys.stdin]"`
 		return spec{fmt.Sprintf(line, "python3"), func(int64) (string, error) { return fmt.Sprintf(line, o.python), nil }}
 	case "model-loss":
-		return spec{"model-loss:checkpoint=DIR (2 layers, width 64, context 128)", func(int64) (string, error) {
+		return spec{"model-loss:checkpoint=DIR (2 layers, width 32, context 128)", func(int64) (string, error) {
 			dir, err := trained(ctx, p, o.dir, crumb)
 			return "model-loss:checkpoint=" + dir, err
 		}}
@@ -79,7 +79,7 @@ seed: 1
 sample: {window: 128}
 batch: {size: 2}
 budget: {steps: 2}
-model: {kind: gpt, layers: 2, width: 64, heads: 2}
+model: {kind: gpt, layers: 2, width: 32, heads: 2}
 optimizer: {rate: 1e-3}
 `, name)
 	if err := os.WriteFile(recipe, []byte(text), 0o666); err != nil {
