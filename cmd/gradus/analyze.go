@@ -16,6 +16,7 @@ import (
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/metric"
 	"github.com/gradus-ml/gradus/metric/formula"
+	"github.com/gradus-ml/gradus/metric/lookup"
 	"github.com/gradus-ml/gradus/metric/program"
 	"github.com/gradus-ml/gradus/table"
 	"github.com/gradus-ml/gradus/train"
@@ -24,7 +25,7 @@ import (
 
 // metrics lists what --metric knows.
 func metrics() metric.Registry {
-	return append(metric.Builtin(), formula.Definition(), program.Definition(), train.LossDefinition())
+	return append(metric.Builtin(), formula.Definition(), lookup.Definition(), program.Definition(), train.LossDefinition())
 }
 
 // analyzeFlags are the flags of analyze.

@@ -22,7 +22,7 @@ var floors = map[string]int{
 	"internal/safetensors": 0, "internal/parquet": 0, "internal/chart": 0, "internal/spell": 0, "pace": 0, "route": 0,
 	"internal/atomicdir": 1, "corpus": 1, "tokenizer": 1, "runlog": 1,
 	"metric": 2, "index": 2, "model": 2,
-	"internal/naivegpt": 3, "metric/formula": 3, "metric/program": 3,
+	"internal/naivegpt": 3, "metric/formula": 3, "metric/lookup": 3, "metric/program": 3,
 	"prepare": 3, "analyze": 3, "curriculum": 3, "report": 3, "table": 3,
 	"batch": 4, "deepspeed": 4,
 	"train":         5,
