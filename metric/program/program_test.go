@@ -107,6 +107,17 @@ func behave(name string) {
 		fmt.Fprintln(out, 17)
 		out.Flush()
 		each(say)
+	case "unasked": // while the second run is being made
+		each(func(i, sum int) {
+			fmt.Fprintln(out, sum)
+			if i == 9 {
+				out.Flush()
+				time.Sleep(20 * time.Millisecond)
+				fmt.Fprintln(out, "99")
+				out.Flush()
+				os.WriteFile(os.Getenv("GRADUS_TEST_FILE"), nil, 0o666)
+			}
+		})
 	case "fails at its end":
 		each(say)
 		fmt.Fprintln(os.Stderr, "cannot save")
@@ -129,24 +140,28 @@ func behave(name string) {
 			fmt.Fprintln(out, sum)
 		})
 	case "answers blindly":
+		in.Peek(1)
 		for range 10 {
 			fmt.Fprintln(out, 1)
 		}
 		out.Flush()
 		time.Sleep(time.Hour)
 	case "forever":
+		in.Peek(1)
 		for {
 			if _, err := fmt.Fprintln(out, 1); err != nil {
 				return
 			}
 		}
 	case "long":
+		in.Peek(1)
 		for {
 			if _, err := out.WriteString(strings.Repeat("7", 1000)); err != nil {
 				return
 			}
 		}
 	case "binary":
+		in.Peek(1)
 		out.WriteString("\x00\xff\xfe\x01\n")
 	case "killed":
 		p, _ := os.FindProcess(os.Getpid())
@@ -162,7 +177,8 @@ func behave(name string) {
 			panic(err)
 		}
 		score(m, metric.Source{}, samples(1))
-	default: // an answer, said once
+	default: // an answer, said once, when it is asked
+		in.Peek(1)
 		fmt.Fprintln(out, name)
 		out.Flush()
 		io.Copy(io.Discard, in)
@@ -400,6 +416,7 @@ func TestBad(t *testing.T) {
 		"hangs at 3":       {o: Options{Timeout: 2 * time.Second}, at: 103, says: []string{"no number for 2s (timeout=), 3 of 10 before", "set once=true"}},
 		"buffers":          {o: Options{Timeout: 300 * time.Millisecond}, at: 100, says: []string{"no number for 300ms", "flush"}},
 		"closes":           {at: 100, says: []string{"ended after 0 numbers for 10 samples"}},
+		"header":           {at: either, says: []string{"answered"}},
 		"one more":         {at: -1, says: []string{`answered more numbers than it got samples, with "1"`}},
 		"fails at its end": {at: -1, says: []string{"answered all, and failed at its end (exit status 4)", "cannot save"}},
 		"stays":            {o: Options{Timeout: 300 * time.Millisecond}, at: -1, says: []string{"did not end within 300ms"}},
@@ -432,6 +449,32 @@ func TestBad(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A number too many is noticed before the next run of samples takes it for its
+// own.
+func TestUnasked(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "said")
+	t.Setenv("GRADUS_TEST_FILE", file)
+	p, err := New(command(t, "unasked"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scorer, err := p.Scorer(metric.Source{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer scorer.(io.Closer).Close()
+	values := make([]float64, 10)
+	if err := scorer.Score(values, samples(10)); err != nil || !equal(values, sums(samples(10))) {
+		t.Fatal(values, err)
+	}
+	for _, err := os.Stat(file); err != nil; _, err = os.Stat(file) {
+		time.Sleep(time.Millisecond)
+	}
+	if err := scorer.Score(values, samples(10)); err == nil || !strings.Contains(err.Error(), `sample 100: `) || !strings.Contains(err.Error(), `it answered "99" before it was asked`) {
+		t.Error(err)
 	}
 }
 
