@@ -385,12 +385,34 @@ func sorted[T id](ctx context.Context, t *testing.T, values []float64, descendin
 func TestSortInRuns(t *testing.T) {
 	values := make([]float64, 5*leastRun+77)
 	for i := range values {
-		values[i] = math.Round(math.Sin(float64(i)) * float64(i%7))
+		switch i % 4 { // many equal, many that differ in their last bits only, and some far away
+		case 0:
+			values[i] = math.Round(math.Sin(float64(i)) * float64(i%7))
+		case 1:
+			values[i] = 1 + float64(i*7919%1000)*0x1p-52
+		case 2:
+			values[i] = math.Sin(float64(i))
+		default:
+			values[i] = math.Ldexp(math.Cos(float64(i)), i%200-100)
+		}
 	}
 	for _, descending := range []bool{false, true} {
 		want, err := sorted[uint32](context.Background(), t, values, descending, 1, 1<<30)
 		if err != nil {
 			t.Fatal(err)
+		}
+		naive := make([]uint32, len(values))
+		for i := range naive {
+			naive[i] = uint32(i)
+		}
+		slices.SortStableFunc(naive, func(a, b uint32) int {
+			if descending {
+				a, b = b, a
+			}
+			return cmp.Compare(values[a], values[b])
+		})
+		if !slices.Equal(want, naive) {
+			t.Fatal("not sorted")
 		}
 		for _, workers := range []int{1, 3} {
 			narrow, err1 := sorted[uint32](context.Background(), t, values, descending, workers, 1)
