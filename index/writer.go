@@ -106,15 +106,16 @@ func (w *Writer) Finish(ctx context.Context, m Metric, workers int, memory int64
 		return m, err
 	}
 	defer values.close()
-	measured := make(chan error, 1) // beside the sort: it reads the same file
-	go func() { measured <- m.measure(ctx, values) }()
+	measured, done := m, make(chan error, 1)
+	go func() { done <- measured.measure(ctx, values) }() // beside the sort: it reads the same file
 	order, quantiles, err := w.order(ctx, m, values, workers, memory)
-	if failed := <-measured; err == nil {
+	if failed := <-done; err == nil {
 		err = failed
 	}
 	if err != nil {
 		return m, err
 	}
+	m = measured
 	m.Order, m.Quantiles = order, quantiles
 	w.manifest.Metrics = append(w.manifest.Metrics, m)
 	return m, nil
