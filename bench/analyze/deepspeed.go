@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 //go:embed deepspeed_rarity.py
@@ -33,8 +32,8 @@ func findDeepSpeed(ctx context.Context, python, dir string) (*analyzer, string, 
 		return nil, "", ctx.Err()
 	}
 	if err != nil {
-		_, why, _ := strings.Cut(err.Error(), ": ")
-		return nil, why, nil
+		say("DeepSpeed is not measured: %v", err) // which may name paths
+		return nil, "the Python at hand cannot import its DataAnalyzer", nil
 	}
 	a := &analyzer{python, filepath.Join(dir, "deepspeed_rarity.py"), filepath.Join(dir, "deepspeed")}
 	return a, "", os.WriteFile(a.script, []byte(deepspeedScript), 0o666)

@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -54,8 +54,7 @@ func measureMetrics(ctx context.Context, p *program, o options, r *Report) error
 			return ctx.Err()
 		}
 		if err != nil {
-			_, why, _ := strings.Cut(err.Error(), ": ")
-			m = Measured{Metric: s.shown, Why: why}
+			m = Measured{Metric: s.shown, Why: reason(err)}
 			say("%s is not measured: %v", s.shown, err)
 		} else {
 			say("%s: %s tokens/s over %s tokens", m.Metric, si(m.Speed.Median), si(float64(m.Tokens)))
@@ -64,6 +63,15 @@ func measureMetrics(ctx context.Context, p *program, o options, r *Report) error
 	}
 	slices.SortStableFunc(r.Metrics, func(a, b Measured) int { return cmp.Compare(b.median(), a.median()) })
 	return nil
+}
+
+// reason says why a run failed, without what it printed: that names paths.
+func reason(err error) string {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.Error()
+	}
+	return "it did not end in time"
 }
 
 func (m Measured) median() float64 {

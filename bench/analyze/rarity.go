@@ -55,9 +55,6 @@ func measureRarity(ctx context.Context, p *program, o options, r *Report) error 
 	if err != nil {
 		return err
 	}
-	if deepspeed == nil {
-		say("DeepSpeed is not measured: %s", why)
-	}
 	part, err := r.Corpus.beginning(ctx, o.deepspeedTokens)
 	if err != nil {
 		return err

@@ -74,13 +74,14 @@ func trained(ctx context.Context, p *program, dir string, c Corpus) (string, err
 	}
 	recipe := filepath.Join(dir, "model.yaml")
 	text := fmt.Sprintf(`name: bench
-corpus: %q
+corpus: %[1]q
 seed: 1
 sample: {window: 128}
 batch: {size: 2}
 budget: {steps: 2}
 model: {kind: gpt, layers: 2, width: 32, heads: 2}
 optimizer: {rate: 1e-3}
+evaluate: {corpus: %[1]q}
 `, name)
 	if err := os.WriteFile(recipe, []byte(text), 0o666); err != nil {
 		return "", err
