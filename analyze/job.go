@@ -47,9 +47,9 @@ func NewJob(s *corpus.Samples, metrics []metric.Metric) (*Job, error) {
 		return nil, fault.Invalidf("nothing to measure: name a metric")
 	}
 	j := &Job{samples: s}
-	if name := s.Corpus().Meta().Tokenizer; name != "" {
+	if m := s.Corpus().Meta(); m.Tokenizer != "" {
 		// One that cannot be made matters only to metrics that decode.
-		if t, err := tokenizer.New(name); err == nil {
+		if t, err := tokenizer.OfCorpus(s.Corpus().Paths(), m.Tokenizer, m.EndOfDocument); err == nil {
 			j.tokenizer = t
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/tokenizer"
 )
 
 // standardInput is the input that is no file.
@@ -25,7 +26,7 @@ type files struct {
 // list expands the inputs.
 func list(ctx context.Context, out string, o Options) (files, error) {
 	l := &lister{ctx: ctx, o: o, own: map[string]bool{}}
-	for _, name := range corpus.Files(out) {
+	for _, name := range append(corpus.Files(out), tokenizer.CorpusFile(out)) {
 		full, err := filepath.Abs(name)
 		if err != nil {
 			return files{}, err

@@ -199,7 +199,7 @@ func checkFree(out string, force bool) error {
 	if force {
 		return nil
 	}
-	for _, name := range corpus.Files(out) {
+	for _, name := range append(corpus.Files(out), tokenizer.CorpusFile(out)) {
 		if _, err := os.Lstat(name); err == nil {
 			return fault.Invalidf("%s exists; choose another name, or force it to be replaced (--force)", name)
 		} else if !errors.Is(err, fs.ErrNotExist) {
@@ -282,8 +282,7 @@ func run(ctx context.Context, out string, o Options, found files) (Result, error
 		return Result{}, fault.Invalidf("no document in %d inputs (%d binary files, %d empty documents, %d nulls, %d bad lines and %d links or devices were skipped)",
 			len(o.Inputs), s.Binary, s.Empty, s.Nulls, s.Lines, s.Special)
 	}
-	tok := o.Tokenizer
-	if err := w.Commit(corpus.Meta{Tokenizer: tok.Name(), Vocabulary: tok.Vocabulary(), EndOfDocument: tok.EndOfDocument()}); err != nil {
+	if err := commit(w, o.Tokenizer); err != nil {
 		return Result{}, err
 	}
 	return result, result.measure()

@@ -10,6 +10,7 @@ import (
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/index"
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/tokenizer"
 	"github.com/spf13/cobra"
 )
 
@@ -113,6 +114,11 @@ func checkCorpus(ctx context.Context, path string, _ checkOptions) (string, erro
 	defer c.Close()
 	if err := c.Check(); err != nil {
 		return "", err
+	}
+	if m := c.Meta(); tokenizer.FromFile(m.Tokenizer) {
+		if _, err := tokenizer.OfCorpus(c.Paths(), m.Tokenizer, m.EndOfDocument); err != nil {
+			return "", err
+		}
 	}
 	return fmt.Sprintf("corpus of %d documents, %d tokens", c.Documents(), c.Tokens()), ctx.Err()
 }

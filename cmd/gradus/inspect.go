@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -82,7 +83,11 @@ func inspectCorpus(_ context.Context, w io.Writer, path string, o inspectOptions
 	if v.Fingerprint, err = c.Fingerprint(); err != nil {
 		return err
 	}
-	if v.Begins, err = excerptOf(c, textOf(c), 0, c.Tokens()); err != nil {
+	tok, err := textOf(c)
+	if err != nil {
+		return err
+	}
+	if v.Begins, err = excerptOf(c, tok, 0, c.Tokens()); err != nil {
 		return err
 	}
 	if o.json {
@@ -113,13 +118,17 @@ func describeMeta(m corpus.Meta) string {
 }
 
 // textOf returns the tokenizer of a corpus, nil if it is not known here: then
-// tokens are shown as numbers.
-func textOf(c *corpus.Corpus) tokenizer.Tokenizer {
-	tok, err := tokenizer.New(c.Meta().Tokenizer)
-	if err != nil {
-		return nil
+// tokens are shown as numbers. One that is not the corpus' own is an error.
+func textOf(c *corpus.Corpus) (tokenizer.Tokenizer, error) {
+	m := c.Meta()
+	tok, err := tokenizer.OfCorpus(c.Paths(), m.Tokenizer, m.EndOfDocument)
+	if errors.Is(err, fault.Mismatch) || errors.Is(err, fault.Corrupt) {
+		return nil, err
 	}
-	return tok
+	if err != nil {
+		return nil, nil
+	}
+	return tok, nil
 }
 
 // excerpt is how a run of tokens begins.

@@ -70,7 +70,10 @@ func inspectIndex(_ context.Context, w io.Writer, path string, o inspectOptions)
 	if samples != nil {
 		c := samples.Corpus()
 		defer c.Close()
-		tok := textOf(c)
+		tok, err := textOf(c)
+		if err != nil {
+			return err
+		}
 		begins = func(id int64) (*excerpt, error) {
 			start, end := samples.Span(id)
 			e, err := excerptOf(c, tok, start, end)

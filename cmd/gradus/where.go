@@ -106,7 +106,11 @@ func viewUses(ctx context.Context, b *recipe.Bound, id int64) (usesView, error) 
 // viewSample says where in the corpus a sample lies, and how it begins.
 func viewSample(b *recipe.Bound, id int64) (servedView, error) {
 	start, end := b.Samples.Span(id)
-	e, err := excerptOf(b.Corpus, textOf(b.Corpus), start, end)
+	tok, err := textOf(b.Corpus)
+	if err != nil {
+		return servedView{}, err
+	}
+	e, err := excerptOf(b.Corpus, tok, start, end)
 	document := b.Corpus.DocumentAt(start)
 	from, _ := b.Corpus.Bounds(document)
 	return servedView{ID: id, Document: document, Offset: start - from, Begins: e}, err

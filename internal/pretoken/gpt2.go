@@ -1,4 +1,4 @@
-package tokenizer
+package pretoken
 
 import (
 	"bytes"
@@ -48,14 +48,14 @@ var contractions = [][]byte{
 	[]byte("'s"), []byte("'t"), []byte("'re"), []byte("'ve"), []byte("'m"), []byte("'ll"), []byte("'d"),
 }
 
-// pieceLen returns how many bytes of text, which is not empty, are its first
+// GPT2 returns how many bytes of text, which is not empty, are its first
 // piece: what GPT-2's expression
 //
 //	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //
 // matches there. A piece is a run of one kind, with one blank (U+0020) before it
 // if there is one; white space before a word leaves its last character to the word.
-func pieceLen(text []byte) int {
+func GPT2(text []byte) int {
 	if text[0] == '\'' {
 		for _, c := range contractions {
 			if bytes.HasPrefix(text, c) {
@@ -82,7 +82,7 @@ func pieceLen(text []byte) int {
 	return end
 }
 
-// spaceLen is pieceLen where white space begins and is no blank before a word.
+// spaceLen is GPT2 where white space begins and is no blank before a word.
 func spaceLen(text []byte) int {
 	end, last := 0, 0 // last: where the run's last character begins
 	for end < len(text) {
