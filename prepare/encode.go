@@ -84,7 +84,14 @@ func (b *block) encodeLines(o Options) {
 		if one = bytes.TrimSpace(one); len(one) == 0 {
 			continue
 		}
-		text, err := textOf(one, o.Field)
+		var text []byte
+		var err error
+		var quick bool
+		if text, b.text, quick = quickText(one, o.Field, b.text); !quick {
+			var careful string
+			careful, err = textOf(one, o.Field)
+			text = []byte(careful)
+		}
 		switch {
 		case err != nil && o.SkipBadLines:
 			b.sums.badLines++
@@ -93,7 +100,7 @@ func (b *block) encodeLines(o Options) {
 			b.err = fault.Invalidf("%s:%d: %w; mend it, or have such lines skipped (--skip-bad-lines)", b.name, line, err)
 			return
 		}
-		if b.err = b.add(o, []byte(text)); b.err != nil {
+		if b.err = b.add(o, text); b.err != nil {
 			b.err = fmt.Errorf("%s:%d: %w", b.name, line, b.err)
 			return
 		}
