@@ -20,7 +20,8 @@ type Mapper struct {
 	statistics []metric.Statistic
 	from       []int64 // of each statistic: the first token to count
 	context    int     // that the statistics want to see before a block
-	raw        bool    // nothing needs the tokens as int32
+	raw        bool    // nothing but statistics needs the tokens, and those as they are stored
+	rawScores  bool    // nothing but scorers needs the tokens, and those as they are stored
 	scorers    []metric.Scorer
 	reader     *corpus.Reader
 
@@ -32,7 +33,7 @@ type Mapper struct {
 // Mapper returns a mapper of a pass. gathered holds, by name, the statistics of
 // the whole corpus that earlier passes have gathered.
 func (j *Job) Mapper(pass int, gathered map[string]metric.Statistic) (*Mapper, error) {
-	m := &Mapper{job: j, plan: j.passes[pass], raw: true, reader: j.samples.Corpus().NewReader()}
+	m := &Mapper{job: j, plan: j.passes[pass], raw: true, rawScores: true, reader: j.samples.Corpus().NewReader()}
 	for _, s := range m.plan.statistics {
 		own := s.New()
 		if d, ok := own.(metric.Dependent); ok {
@@ -54,8 +55,11 @@ func (j *Job) Mapper(pass int, gathered map[string]metric.Statistic) (*Mapper, e
 			return nil, fmt.Errorf("metric %s: %w", j.nodes[n].info.Name, err)
 		}
 		m.scorers = append(m.scorers, scorer)
-		m.raw = m.raw && j.nodes[n].info.Blind
+		blind := j.nodes[n].info.Blind
+		_, raw := scorer.(metric.RawScorer)
+		m.raw, m.rawScores = m.raw && blind, m.rawScores && (blind || raw)
 	}
+	m.rawScores = m.rawScores && !m.raw && len(m.statistics) == 0
 	return m, nil
 }
 
@@ -107,6 +111,9 @@ func (m *Mapper) Map(b Block) (Scores, error) {
 	var err error
 	if m.raw {
 		scores.Bytes, err = m.countRaw(first, m.owned(b))
+	} else if values, done, err := m.scoreRaw(b, first, last); done || err != nil {
+		scores.Values, scores.Bytes = values, (last-first)*s.Corpus().DType().Size()
+		return scores, err
 	} else {
 		start := first - min(int64(m.context), first)
 		if len(m.statistics) > 0 {
@@ -122,8 +129,38 @@ func (m *Mapper) Map(b Block) (Scores, error) {
 	if err != nil {
 		return Scores{}, err
 	}
-	scores.Values, err = m.score(b, first)
+	scores.Values, err = m.score(b, func(s *metric.Sample, start, end int64) {
+		if !m.raw {
+			s.Tokens = m.tokens[start-first : end-first : end-first]
+		}
+	}, metric.Scorer.Score)
 	return scores, err
+}
+
+// scoreRaw scores a block whose tokens [first, last) nobody needs as int32,
+// unless they lie in several parts of the corpus, or are of a type that a scorer
+// does not take.
+func (m *Mapper) scoreRaw(b Block, first, last int64) (values [][]float64, done bool, err error) {
+	if !m.rawScores || first == last {
+		return nil, false, nil
+	}
+	raw, dtype, err := m.reader.ReadRaw(first, last-first)
+	if err != nil || int64(len(raw)) < (last-first)*dtype.Size() {
+		return nil, false, err
+	}
+	for i, n := range m.plan.nodes {
+		if !m.job.nodes[n].info.Blind && !m.scorers[i].(metric.RawScorer).ScoreRaw(nil, nil, dtype) {
+			return nil, false, nil
+		}
+	}
+	values, err = m.score(b, func(s *metric.Sample, start, end int64) {
+		size := dtype.Size()
+		s.Raw = raw[(start-first)*size : (end-first)*size : (end-first)*size]
+	}, func(scorer metric.Scorer, values []float64, samples []metric.Sample) error {
+		scorer.(metric.RawScorer).ScoreRaw(values, samples, dtype)
+		return nil
+	})
+	return values, true, err
 }
 
 // resize makes room for n tokens.
@@ -195,9 +232,9 @@ func (m *Mapper) countError(s metric.Statistic, start, end int64, err error) err
 	return fmt.Errorf("tokens %d to %d of corpus %s: %s: %w", start, end, m.job.samples.Corpus().Path(), s.Name(), err)
 }
 
-// score measures the samples of a block by the metrics of the pass; m.tokens
-// begins with the token at.
-func (m *Mapper) score(b Block, at int64) ([][]float64, error) {
+// score measures the samples of a block by the metrics of the pass. give gives a
+// sample its tokens, and ask has a scorer that is not blind score them.
+func (m *Mapper) score(b Block, give func(s *metric.Sample, start, end int64), ask func(metric.Scorer, []float64, []metric.Sample) error) ([][]float64, error) {
 	j := m.job
 	values := make([][]float64, len(j.nodes))
 	m.samples, m.blind = m.samples[:0], m.blind[:0]
@@ -205,9 +242,7 @@ func (m *Mapper) score(b Block, at int64) ([][]float64, error) {
 		start, end := j.samples.Span(id)
 		sample := metric.Sample{ID: id, Len: int(end - start)}
 		m.blind = append(m.blind, sample)
-		if !m.raw {
-			sample.Tokens = m.tokens[start-at : end-at : end-at]
-		}
+		give(&sample, start, end)
 		m.samples = append(m.samples, sample)
 	}
 	for i, n := range m.plan.nodes {
@@ -215,15 +250,15 @@ func (m *Mapper) score(b Block, at int64) ([][]float64, error) {
 		if b.End <= node.from {
 			continue
 		}
-		samples := m.samples
+		samples, score := m.samples, ask
 		if node.info.Blind {
-			samples = m.blind
+			samples, score = m.blind, metric.Scorer.Score
 		}
 		if len(node.inputs) > 0 {
 			samples = withInputs(samples, values, node.inputs)
 		}
 		values[n] = make([]float64, len(samples))
-		if err := m.scorers[i].Score(values[n], samples); err != nil {
+		if err := score(m.scorers[i], values[n], samples); err != nil {
 			return nil, fmt.Errorf("metric %s: %w", node.info.Name, err)
 		}
 	}

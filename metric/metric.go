@@ -92,6 +92,16 @@ type Scorer interface {
 	Score(values []float64, samples []Sample) error
 }
 
+// RawScorer is a Scorer that can score tokens as they are stored, which saves
+// making int32 of them.
+type RawScorer interface {
+	Scorer
+	// ScoreRaw does what Score would for samples that have Raw, little-endian
+	// integers of type dtype, instead of Tokens. If it does not take that type
+	// it does nothing and returns false.
+	ScoreRaw(values []float64, samples []Sample, dtype corpus.DType) bool
+}
+
 // ScorerFunc is a Scorer that looks at one sample after the other.
 type ScorerFunc func(sample Sample) (float64, error)
 
@@ -127,6 +137,8 @@ type Sample struct {
 	// Tokens are a whole document, or the N+1 tokens of a window of N; nil for
 	// a Blind metric. They are only valid during the call.
 	Tokens []int32
+	// Raw is the tokens as they are stored, instead of Tokens, in ScoreRaw.
+	Raw []byte
 	// Inputs are the values of a Derived metric's inputs, in their order; nil
 	// for another metric.
 	Inputs []float64

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -208,5 +209,57 @@ func TestParse(t *testing.T) {
 func TestNamesHaveHyphens(t *testing.T) {
 	if strings.Contains(strings.Join(Builtin().Names(), " "), "_") {
 		t.Error("names have hyphens, not underscores")
+	}
+}
+
+// A scorer that takes tokens as they are stored gives the same bits as from
+// int32.
+func TestScoreRaw(t *testing.T) {
+	all, err := Builtin().Parse(Builtin().Names()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scorers := 0
+	rapid.Check(t, func(t *rapid.T) {
+		dtype := rapid.SampledFrom([]corpus.DType{corpus.Uint8, corpus.Uint16, corpus.Int32}).Draw(t, "type")
+		largest := map[corpus.DType]int32{corpus.Uint8: 255, corpus.Uint16: 65535, corpus.Int32: 99999}[dtype]
+		tokens := rapid.SliceOf(rapid.Int32Range(0, largest)).Draw(t, "tokens")
+		var samples []Sample
+		for range rapid.IntRange(0, 5).Draw(t, "samples") {
+			one := rapid.SliceOfN(rapid.Int32Range(0, largest), 0, 20).Draw(t, "sample")
+			var raw []byte
+			for _, x := range one {
+				raw = append(raw, []byte{byte(x), byte(x >> 8), byte(x >> 16), byte(x >> 24)}[:dtype.Size()]...)
+			}
+			samples = append(samples, Sample{ID: int64(len(samples)), Len: len(one), Tokens: one, Raw: raw})
+		}
+		for _, m := range all {
+			source := Source{Meta: corpus.Meta{Vocabulary: 300, Tokenizer: "bytes"}, Tokenizer: bytesTokenizer(t), Statistics: map[string]Statistic{}}
+			for _, s := range m.Statistics() {
+				if err := s.Add(nil, tokens); err != nil {
+					t.Fatal(err)
+				}
+				source.Statistics[s.Name()] = s
+			}
+			scorer, err := m.Scorer(source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, ok := scorer.(RawScorer)
+			if !ok {
+				continue
+			}
+			scorers++
+			want, got := make([]float64, len(samples)), make([]float64, len(samples))
+			if err := scorer.Score(want, samples); err != nil {
+				t.Fatal(err)
+			}
+			if took := r.ScoreRaw(got, samples, dtype); took != (dtype.Size() < 4) || took && !slices.Equal(got, want) {
+				t.Fatalf("%s: %v, %v, want %v", m.Info().Name, took, got, want)
+			}
+		}
+	})
+	if scorers == 0 {
+		t.Error("no metric takes tokens as they are stored")
 	}
 }

@@ -1,8 +1,10 @@
 package metric
 
 import (
+	"encoding/binary"
 	"math"
 
+	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/fault"
 )
 
@@ -85,6 +87,7 @@ type rarityScorer struct {
 	beyond map[int32]float64
 	unseen float64 // of a token that the corpus does not have
 	mean   bool
+	words  *[1 << 16]float64 // nats of each uint16, made when first needed
 }
 
 func (s *rarityScorer) Score(values []float64, samples []Sample) error {
@@ -95,12 +98,90 @@ func (s *rarityScorer) Score(values []float64, samples []Sample) error {
 	for ; i < len(samples); i++ {
 		values[i] = s.sum(0, samples[i].Tokens)
 	}
+	s.divide(values, samples)
+	return nil
+}
+
+// divide makes means of sums, if that is the metric.
+func (s *rarityScorer) divide(values []float64, samples []Sample) {
 	if s.mean {
 		for i, sample := range samples {
 			values[i] /= float64(max(sample.Len, 1))
 		}
 	}
-	return nil
+}
+
+// ScoreRaw takes tokens of one or two unsigned bytes. Every one of them has an
+// entry in the table, so nothing is checked, and two chains are enough.
+func (s *rarityScorer) ScoreRaw(values []float64, samples []Sample, dtype corpus.DType) bool {
+	if dtype != corpus.Uint8 && dtype != corpus.Uint16 {
+		return false
+	}
+	if s.words == nil {
+		s.words = new([1 << 16]float64)
+		for token := range s.words {
+			s.words[token] = s.sum(0, []int32{int32(token)})
+		}
+	}
+	none := Sample{}
+	for i := 0; i < len(samples); i += 2 {
+		a, b := &samples[i], &none
+		if i+1 < len(samples) {
+			b = &samples[i+1]
+		}
+		var sums [2]float64
+		if dtype == corpus.Uint8 {
+			sums = s.sumBytes(a.Raw, b.Raw)
+		} else {
+			sums = s.sumWords(a.Raw, b.Raw)
+		}
+		copy(values[i:len(samples)], sums[:])
+	}
+	s.divide(values, samples)
+	return true
+}
+
+// sumWords sums two samples of uint16, each in the order of its tokens.
+func (s *rarityScorer) sumWords(a, b []byte) [2]float64 {
+	table := s.words
+	var x, y float64
+	for len(a) >= 8 && len(b) >= 8 {
+		v, w := binary.LittleEndian.Uint64(a), binary.LittleEndian.Uint64(b)
+		a, b = a[8:], b[8:]
+		x += table[uint16(v)]
+		y += table[uint16(w)]
+		x += table[uint16(v>>16)]
+		y += table[uint16(w>>16)]
+		x += table[uint16(v>>32)]
+		y += table[uint16(w>>32)]
+		x += table[uint16(v>>48)]
+		y += table[uint16(w>>48)]
+	}
+	for ; len(a) >= 2; a = a[2:] {
+		x += table[binary.LittleEndian.Uint16(a)]
+	}
+	for ; len(b) >= 2; b = b[2:] {
+		y += table[binary.LittleEndian.Uint16(b)]
+	}
+	return [2]float64{x, y}
+}
+
+// sumBytes does so for uint8.
+func (s *rarityScorer) sumBytes(a, b []byte) [2]float64 {
+	table := (*[1 << 8]float64)(s.words[:])
+	var x, y float64
+	for i := range min(len(a), len(b)) {
+		x += table[a[i]]
+		y += table[b[i]]
+	}
+	n := min(len(a), len(b))
+	for _, t := range a[n:] {
+		x += table[t]
+	}
+	for _, t := range b[n:] {
+		y += table[t]
+	}
+	return [2]float64{x, y}
 }
 
 // lanes samples are summed at a time: a sum is a chain of additions, each of
