@@ -3,6 +3,8 @@ package tokenizer
 import (
 	"bytes"
 	"errors"
+	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,20 +49,41 @@ func texts() *rapid.Generator[[]byte] {
 	return rapid.Map(rapid.SliceOfN(part, 0, 6), func(parts []string) []byte { return []byte(strings.Join(parts, "")) })
 }
 
+// all returns every tokenizer: those with names, and one of each kind of file.
+func all(t testing.TB) map[string]Tokenizer {
+	t.Helper()
+	toks := map[string]Tokenizer{}
+	for _, name := range Names() {
+		toks[name] = mustNew(t, name)
+	}
+	files, err := filepath.Glob("testdata/hf/*.golden.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	for _, file := range files {
+		file = strings.TrimSuffix(file, ".golden.json") + ".json"
+		toks[filepath.Base(file)] = mustNew(t, file)
+	}
+	return toks
+}
+
 // TestConformance holds every tokenizer to the laws of the interface.
 func TestConformance(t *testing.T) {
-	for _, name := range Names() {
+	for name, tok := range all(t) {
 		t.Run(name, func(t *testing.T) {
-			tok := mustNew(t, name)
-			if tok.Name() != name {
+			_, isFile := tok.(*File)
+			if !isFile && tok.Name() != name {
 				t.Errorf("Name is %q", tok.Name())
 			}
 			if e := tok.EndOfDocument(); e < 0 || e >= tok.Vocabulary() {
 				t.Errorf("the end of document is %d of %d", e, tok.Vocabulary())
 			}
 			t.Run("round trip", func(t *testing.T) {
-				for _, text := range hard {
+				for _, text := range append(hard, string(tok.Decode(nil, []int32{0, 1, 2})), "</s>", "<0x0A>", "[SEP]", "<|im_start|>") {
 					checkRoundTrip(t, tok, []byte(text))
+				}
+				if isFile {
+					fewer(t, 20)
 				}
 				rapid.Check(t, func(t *rapid.T) { checkRoundTrip(t, tok, texts().Draw(t, "text")) })
 			})
@@ -69,8 +92,9 @@ func TestConformance(t *testing.T) {
 				if want := append([]int32{7}, tok.Encode(nil, []byte("ab"))...); !slices.Equal(tokens, want) {
 					t.Errorf("Encode gives %v, want %v", tokens, want)
 				}
-				if got := tok.Decode([]byte("x"), tok.Encode(nil, []byte("ab"))); string(got) != "xab" {
-					t.Errorf("Decode gives %q", got)
+				want := "x" + string(tok.Decode(nil, tok.Encode(nil, []byte("ab"))))
+				if got := tok.Decode([]byte("x"), tok.Encode(nil, []byte("ab"))); string(got) != want {
+					t.Errorf("Decode gives %q, want %q", got, want)
 				}
 			})
 			t.Run("no text", func(t *testing.T) {
@@ -80,9 +104,26 @@ func TestConformance(t *testing.T) {
 				}
 			})
 			t.Run("concurrent", func(t *testing.T) { checkConcurrent(t, tok) })
-			t.Run("long", func(t *testing.T) { checkLong(t, tok) })
+			t.Run("long", func(t *testing.T) {
+				if isFile {
+					checkLong(t, tok, 1<<14)
+				} else {
+					checkLong(t, tok, 1<<19)
+				}
+			})
 		})
 	}
+}
+
+// fewer limits a property test where there are many of them.
+func fewer(t *testing.T, checks int) {
+	f := flag.Lookup("rapid.checks")
+	before := f.Value.String()
+	if f.DefValue != before {
+		return // asked for on the command line
+	}
+	f.Value.Set(fmt.Sprint(checks))
+	t.Cleanup(func() { f.Value.Set(before) })
 }
 
 func checkRoundTrip(t interface {
@@ -90,13 +131,17 @@ func checkRoundTrip(t interface {
 	Errorf(string, ...any)
 }, tok Tokenizer, text []byte) {
 	t.Helper()
+	before := bytes.Clone(text)
 	tokens := tok.Encode(nil, text)
 	for _, id := range tokens {
 		if id < 0 || int(id) >= tok.Vocabulary() || int(id) == tok.EndOfDocument() {
 			t.Errorf("%q encodes to %v, which has token %d", text, tokens, id)
 		}
 	}
-	if got := tok.Decode(nil, tokens); !bytes.Equal(got, text) {
+	if !bytes.Equal(text, before) {
+		t.Errorf("Encode changed %q to %q", before, text)
+	}
+	if got := tok.Decode(nil, tokens); tok.Lossless() && !bytes.Equal(got, text) {
 		t.Errorf("%q encodes to %v, which decodes to %q", text, tokens, got)
 	}
 }
@@ -115,11 +160,11 @@ func checkConcurrent(t *testing.T, tok Tokenizer) {
 	wg.Wait()
 }
 
-// checkLong encodes half a megabyte without a seam. A quadratic tokenizer takes
-// minutes for it; the limit is there to stop the test, not to time it.
-func checkLong(t *testing.T, tok Tokenizer) {
+// checkLong encodes text without a seam. A quadratic tokenizer takes minutes for
+// half a megabyte of it; the limit is there to stop the test, not to time it.
+func checkLong(t *testing.T, tok Tokenizer, size int) {
 	for _, unit := range []string{"a", " ", "\n", "!", "1", "é", "ab", "日", "\xff", " a", "'s"} {
-		text := bytes.Repeat([]byte(unit), (1<<19)/len(unit))
+		text := bytes.Repeat([]byte(unit), size/len(unit))
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
