@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,4 +57,20 @@ func FuzzFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+func BenchmarkLines(b *testing.B) {
+	var text strings.Builder
+	const rows = 10_000
+	for i := range rows {
+		fmt.Fprintf(&text, `{"id": %d, "v": %f}`+"\n", i, float64(i)*.3)
+	}
+	path := save(b, filepath.Join(b.TempDir(), "v.jsonl"), []byte(text.String()))
+	b.SetBytes(int64(text.Len()))
+	for b.Loop() {
+		if _, err := Open(path, Options{Field: "v", Key: "id"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)*rows/b.Elapsed().Seconds(), "rows/s")
 }

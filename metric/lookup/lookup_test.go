@@ -331,7 +331,7 @@ func TestRefused(t *testing.T) {
 		{"a.jsonl", []byte(two + `{"v":1`), Options{Field: "v"}, fault.Corrupt, `line 2: no JSON object`},
 		{"a.jsonl", []byte(two + `{"v":1}`), Options{Field: "v", Key: "k"}, fault.Invalid, `line 2: no field "k"`},
 		{"a.jsonl", []byte(`{"v":1,"k":-1}`), Options{Field: "v", Key: "k"}, fault.Invalid, `line 1: field "k" is -1; the number of a sample or document is needed`},
-		{"a.jsonl", []byte(`{"v":1,"k":1.0}`), Options{Field: "v", Key: "k"}, fault.Invalid, `line 1: field "k" is 1.0; the number`},
+		{"a.jsonl", []byte(`{"v":1,"k":1.0}`), Options{Field: "v", Key: "k"}, fault.Invalid, `line 1: field "k" is 1, written as no whole number`},
 		{"a.jsonl", []byte(two + two), Options{Field: "v", Key: "k"}, fault.Invalid, `a.jsonl: line 2: field "k" is 0 for the second time`},
 		{"a.jsonl", []byte(two + `{"v":1,"k":2}`), Options{Field: "v", Key: "k"}, fault.Mismatch, `a.jsonl: line 2: field "k" is 2; in 2 rows, each number from 0 to 1 must occur once`},
 		{"a.jsonl", []byte(two), Options{Field: "v"}, fault.Mismatch, `a.jsonl has 1 rows, and there are 2 samples`},

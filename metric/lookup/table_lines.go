@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"maps"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -104,30 +102,30 @@ func decompress(path string, r io.Reader) (io.ReadCloser, error) {
 
 // parse reads the value, and the key if there is one, of an object.
 func (t *table) parse(text []byte, r *row) (err error) {
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(text, &object); err != nil || object == nil {
-		if err == nil {
-			err = errors.New("null")
-		}
+	if !json.Valid(text) {
+		err := json.Unmarshal(text, new(json.RawMessage)) // says what is wrong
 		return fault.Corruptf("%s: %s: no JSON object: %w", t.path, r.place(), err)
 	}
-	if r.value, r.whole, err = t.number(object, t.Field, *r); err != nil {
+	if text[0] != '{' {
+		return fault.Corruptf("%s: %s: no JSON object: %s", t.path, r.place(), clip(text))
+	}
+	if r.value, r.whole, err = t.number(text, t.Field, *r); err != nil {
 		return err
 	}
 	if t.Key != "" {
 		var whole bool
-		if r.key, whole, err = t.number(object, t.Key, *r); err == nil && !whole {
-			err = fault.Invalidf("%s: %s: field %q is %s; the number of a sample or document is needed, from 0", t.path, r.place(), t.Key, clip(object[t.Key]))
+		if r.key, whole, err = t.number(text, t.Key, *r); err == nil && !whole {
+			err = fault.Invalidf("%s: %s: field %q is %v, written as no whole number; the number of a sample or document is needed, from 0", t.path, r.place(), t.Key, r.key)
 		}
 	}
 	return err
 }
 
-// number returns the number under a field, and whether it is written as a whole
-// one.
-func (t *table) number(object map[string]json.RawMessage, field string, r row) (v float64, whole bool, err error) {
-	raw, ok := object[field]
-	if !ok {
+// number returns the number under a field of an object, and whether it is
+// written as a whole one.
+func (t *table) number(object []byte, field string, r row) (v float64, whole bool, err error) {
+	raw := find(object, field)
+	if raw == nil {
 		return 0, false, fault.Invalidf("%s: %s: no field %q; there %s", t.path, r.place(), field, names(object))
 	}
 	if c := raw[0]; c != '-' && (c < '0' || c > '9') {
@@ -141,11 +139,11 @@ func (t *table) number(object map[string]json.RawMessage, field string, r row) (
 }
 
 // names lists the first of an object's fields.
-func names(object map[string]json.RawMessage) string {
+func names(object []byte) string {
 	const most = 12
-	known := slices.Sorted(maps.Keys(object))
-	for i, k := range known {
-		known[i] = clip([]byte(strconv.Quote(k)))
+	var known []string
+	for name := range fields(object) {
+		known = append(known, clip(name))
 	}
 	switch n := len(known); {
 	case n == 0:
