@@ -209,7 +209,7 @@ func resumable(dir string, id identity, restart bool) error {
 	s, err := readState(dir)
 	if err == nil && s != nil {
 		if difference := s.Job.same(id); difference != "" {
-			err = fault.Mismatchf("%s holds an unfinished analysis of something else (%s); run that one again to finish it, or restart to throw it away", dir, difference)
+			err = fault.Mismatchf("%s holds an unfinished analysis of something else (%s); run that one again to finish it, or throw it away (--restart)", dir, difference)
 		}
 	}
 	if err != nil && !restart {

@@ -45,7 +45,7 @@ func (p *part) setEven(d DType, documents, length int64) {
 
 func (p *part) openFlat(form Form) (err error) {
 	if form.flat() == 0 {
-		return fault.Invalidf("%s has no .idx beside it (%w). If it is tokens and nothing else, as nanoGPT's train.bin, say how they are stored, such as uint16; "+
+		return fault.Invalidf("%s has no .idx beside it (%w). If it is tokens and nothing else, as nanoGPT's train.bin, say how they are stored, such as uint16 (--dtype); "+
 			"if it is of a corpus, its index is lost: run 'gradus prepare' again", p.name, fs.ErrNotExist)
 	}
 	if p.bin, err = mmap.Open(p.name); err != nil {
@@ -79,7 +79,7 @@ func (p *part) openArray(form Form) (err error) {
 		if form.flat() != 0 {
 			return p.setFlat(form)
 		}
-		return fmt.Errorf("%w; if it is tokens and nothing else, as OLMo's are, say how they are stored, such as uint16", err)
+		return fmt.Errorf("%w; if it is tokens and nothing else, as OLMo's are, say how they are stored, such as uint16 (--dtype)", err)
 	}
 	if err != nil {
 		return err

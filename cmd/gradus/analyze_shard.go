@@ -48,8 +48,7 @@ func (f *analyzeFlags) printShard(cmd *cobra.Command, r analyze.ShardResult) err
 		_, err := fmt.Fprintf(out, "shard %s is done; when all %d are: gradus analyze --merge --out %s\n", r.Shard, r.Shard.Count, f.out)
 		return err
 	}
-	_, err := fmt.Fprintf(out, "shard %s has gathered its statistics and waits for those of %d others (%s); run it again when they are done\n",
-		r.Shard, len(r.Waiting), listShards(r.Waiting))
+	_, err := fmt.Fprintf(out, "shard %s has gathered its statistics and waits for those of %s; run it again when they are done\n", r.Shard, listShards(r.Waiting))
 	return err
 }
 

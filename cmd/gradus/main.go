@@ -158,5 +158,6 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 func printJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }
