@@ -84,10 +84,12 @@ func appendLower(dst []byte, r rune) []byte {
 	return utf8.AppendRune(dst, unicode.ToLower(r))
 }
 
-// StripAccents leaves out marks that take no space of their own.
-func StripAccents() Normalizer {
+// StripAccents leaves out marks.
+func StripAccents() Normalizer { return without(unicode.M) }
+
+func without(table *unicode.RangeTable) Normalizer {
 	return perRune(func(dst []byte, r rune) []byte {
-		if unicode.Is(unicode.Mn, r) {
+		if unicode.Is(table, r) {
 			return dst
 		}
 		return utf8.AppendRune(dst, r)
@@ -144,7 +146,8 @@ func (x *Replace) Normalize(text []byte) []byte {
 }
 
 // BertNormalizer is BERT's: control characters out and all white space a blank,
-// blanks around Chinese characters, accents off, lower case; each if asked for.
+// blanks around Chinese characters, accents (marks that take no space) off, lower
+// case; each if asked for.
 type BertNormalizer struct{ Clean, Chinese, StripAccents, Lower bool }
 
 // Normalize does that.
@@ -153,7 +156,7 @@ func (b *BertNormalizer) Normalize(text []byte) []byte {
 		text = perRune(b.clean).Normalize(text)
 	}
 	if b.StripAccents {
-		text = StripAccents().Normalize(norm.NFD.Bytes(text))
+		text = without(unicode.Mn).Normalize(norm.NFD.Bytes(text))
 	}
 	if b.Lower {
 		text = Lowercase().Normalize(text)
