@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/fault"
@@ -23,6 +24,7 @@ type Mapper struct {
 	raw        bool    // nothing but statistics needs the tokens, and those as they are stored
 	rawScores  bool    // nothing but scorers needs the tokens, and those as they are stored
 	scorers    []metric.Scorer
+	close      func() error // once
 	reader     *corpus.Reader
 
 	tokens  []int32 // of the block, with the context before it; not if raw
@@ -34,6 +36,7 @@ type Mapper struct {
 // the whole corpus that earlier passes have gathered.
 func (j *Job) Mapper(pass int, gathered map[string]metric.Statistic) (*Mapper, error) {
 	m := &Mapper{job: j, plan: j.passes[pass], raw: true, rawScores: true, reader: j.samples.Corpus().NewReader()}
+	m.close = sync.OnceValue(m.closeScorers)
 	for _, s := range m.plan.statistics {
 		own := s.New()
 		if d, ok := own.(metric.Dependent); ok {
@@ -63,8 +66,11 @@ func (j *Job) Mapper(pass int, gathered map[string]metric.Statistic) (*Mapper, e
 	return m, nil
 }
 
-// Close ends the scorers that have something to end.
-func (m *Mapper) Close() error {
+// Close ends the scorers that have something to end. It may be called while Map
+// runs, which then fails. A second Close does nothing and returns the same.
+func (m *Mapper) Close() error { return m.close() }
+
+func (m *Mapper) closeScorers() error {
 	var errs []error
 	for i, s := range m.scorers {
 		if c, ok := s.(io.Closer); ok {
@@ -73,7 +79,6 @@ func (m *Mapper) Close() error {
 			}
 		}
 	}
-	m.scorers = nil
 	return errors.Join(errs...)
 }
 

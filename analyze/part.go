@@ -123,19 +123,23 @@ func (p *part) pass(ctx context.Context, pass int) error {
 	if err := p.state.restore(total); err != nil {
 		return fmt.Errorf("%s: %w", p.dir, err)
 	}
-	mappers := make([]*Mapper, p.o.Workers)
-	defer func() {
+	var mappers []*Mapper
+	closeAll := func() (err error) {
 		for _, m := range mappers {
-			if m != nil {
-				m.Close()
-			}
+			err = errors.Join(err, m.Close())
 		}
-	}()
-	for w := range mappers {
-		if mappers[w], err = p.job.Mapper(pass, gathered); err != nil {
+		return err
+	}
+	defer closeAll()
+	for range p.o.Workers {
+		m, err := p.job.Mapper(pass, gathered)
+		if err != nil {
 			return err
 		}
+		mappers = append(mappers, m)
 	}
+	// A scorer that waits for another program does not look at ctx.
+	defer context.AfterFunc(ctx, func() { closeAll() })()
 	record, started := p.begin(pass), time.Now()
 	progress := Progress{Pass: record.Name, TotalSamples: p.to - p.from, TotalTokens: p.tokens(), Samples: p.state.Samples - p.from}
 	progress.Tokens = p.tokensBefore(p.state.Samples)
@@ -184,7 +188,7 @@ func (p *part) pass(ctx context.Context, pass int) error {
 			return nil
 		})
 		if err != nil {
-			return err
+			return p.doubt(cmp.Or(ctx.Err(), err))
 		}
 		for _, m := range mappers {
 			for i, s := range m.Statistics() {
@@ -203,14 +207,24 @@ func (p *part) pass(ctx context.Context, pass int) error {
 			}
 		}
 	}
-	for w, m := range mappers { // what a scorer says at its end may be an error
-		mappers[w] = nil
-		if err := m.Close(); err != nil {
-			return err
-		}
+	if err := closeAll(); err != nil { // what a scorer says at its end
+		return p.doubt(cmp.Or(ctx.Err(), err))
 	}
 	record.Seconds += time.Since(started).Seconds()
 	return p.finish(total)
+}
+
+// doubt forgets what the pass under way has done if an error puts that in doubt.
+func (p *part) doubt(err error) error {
+	var doubt *metric.DoubtError
+	if !errors.As(err, &doubt) {
+		return err
+	}
+	p.state.Samples = p.from
+	if s, failed := readState(p.dir); s != nil || failed != nil {
+		return errors.Join(err, p.checkpoint(nil))
+	}
+	return err
 }
 
 // begin returns the record of a pass, which an earlier process may have begun.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -125,6 +126,81 @@ func TestKilledAtTheEnd(t *testing.T) {
 		if same := maps.Equal(tree(t, dir), want); same != (metrics == nil) || same != (passes == 0) {
 			t.Errorf("%d metrics: same bytes %v after %d reports of progress", len(metrics), same, passes)
 		}
+	}
+}
+
+// outside is a metric that asks another program: it may say at its end that what
+// it gave is in doubt, and wait for an answer until it is closed.
+type outside struct {
+	broken  *bool
+	hang    int64 // at this sample
+	scored  *atomic.Int64
+	closing chan struct{}
+}
+
+func (outside) Info() metric.Info              { return metric.Info{Name: "outside", Version: 1, Unit: "points"} }
+func (outside) Statistics() []metric.Statistic { return nil }
+func (o outside) Scorer(metric.Source) (metric.Scorer, error) {
+	o.closing = make(chan struct{})
+	return o, nil
+}
+
+func (o outside) Score(values []float64, samples []metric.Sample) error {
+	for i, s := range samples {
+		o.scored.Add(1)
+		if s.ID == o.hang {
+			<-o.closing
+			return errors.New("closed")
+		}
+		values[i] = float64(s.Len)
+		if *o.broken {
+			values[i]++
+		}
+	}
+	return nil
+}
+
+func (o outside) Close() error {
+	close(o.closing)
+	if *o.broken {
+		return &metric.DoubtError{Err: errors.New("one answer too many")}
+	}
+	return nil
+}
+
+// What a program gave is not kept if it is in doubt, and one that hangs is closed
+// when the analysis is cancelled.
+func TestProgramsInDoubt(t *testing.T) {
+	base := t.TempDir()
+	write(t, filepath.Join(base, "c"), 0, text(200)...)
+	s := open(t, filepath.Join(base, "c"), corpus.Cut{Documents: true})
+	defer s.Corpus().Close()
+	dir := filepath.Join(base, "x")
+	broken, scored := true, atomic.Int64{}
+	metrics := []metric.Metric{metric.Rarity(), outside{&broken, -1, &scored, nil}}
+	o := Options{Workers: 2, BlockTokens: 200, Checkpoint: 1}
+	if _, err := Run(context.Background(), s, metrics, dir, o); err == nil || !strings.Contains(err.Error(), "one answer too many") {
+		t.Fatal(err)
+	}
+	broken = false
+	scored.Store(0)
+	if _, err := Run(context.Background(), s, metrics, dir, o); err != nil {
+		t.Fatal(err)
+	}
+	if scored.Load() != 200 {
+		t.Errorf("%d samples were scored again", scored.Load())
+	}
+	for id, v := range values(t, dir)["outside"] {
+		if start, end := s.Span(int64(id)); v != float64(end-start) {
+			t.Fatalf("sample %d: %v", id, v)
+		}
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	metrics[1] = outside{&broken, 150, &scored, nil}
+	if _, err := Run(ctx, s, metrics, dir, Options{Workers: 2, BlockTokens: 200, Checkpoint: 1, Force: true}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled while a program hangs: %v", err)
 	}
 }
 

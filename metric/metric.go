@@ -69,7 +69,8 @@ type Metric interface {
 	Statistics() []Statistic
 	// Scorer makes a scorer for one goroutine. What it derives from the
 	// statistics must not depend on how often it is called. A Scorer that is
-	// an io.Closer is closed when it is no longer needed.
+	// an io.Closer is closed when it is no longer needed, or, if the analysis
+	// is cancelled, while Score runs.
 	Scorer(source Source) (Scorer, error)
 }
 
@@ -128,6 +129,17 @@ func (e *SampleError) Error() string { return fmt.Sprintf("sample %d: %v", e.ID,
 
 // Unwrap returns Err.
 func (e *SampleError) Unwrap() error { return e.Err }
+
+// DoubtError is an error of a Scorer after which values that it gave before may
+// be wrong too: a program that answered more numbers than it was asked for may
+// have done so anywhere. The analysis then keeps nothing of the pass.
+type DoubtError struct{ Err error }
+
+// Error is what Err says.
+func (e *DoubtError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *DoubtError) Unwrap() error { return e.Err }
 
 // Sample is one sample with its tokens.
 type Sample struct {

@@ -103,7 +103,7 @@ func start(p *Program) (*process, error) {
 // it was about.
 func (p *process) exchange(values []float64, samples []metric.Sample, f format, last bool) (at int, err error) {
 	if p.asked() {
-		return 0, p.fail(false, "it answered %s before it was asked", p.unasked())
+		return 0, &metric.DoubtError{Err: p.fail(false, "it answered %s before it was asked", p.unasked())}
 	}
 	p.touch()
 	written := make(chan error, 1)
@@ -121,7 +121,7 @@ func (p *process) exchange(values []float64, samples []metric.Sample, f format, 
 		}
 	}
 	if !last && p.lines.Buffered() > 0 {
-		err = p.fail(false, "it answered more than one number a sample: after %d numbers for %d samples came %s", len(samples), len(samples), p.unasked())
+		err = &metric.DoubtError{Err: p.fail(false, "it answered more than one number a sample: after %d numbers for %d samples came %s", len(samples), len(samples), p.unasked())}
 		<-written
 		return len(samples) - 1, err
 	}
@@ -204,7 +204,7 @@ func (p *process) finish() error {
 	p.touch()
 	switch _, err := p.lines.Peek(1); {
 	case err == nil:
-		return p.fail(false, "it answered more numbers than it got samples, with %s", p.unasked())
+		return &metric.DoubtError{Err: p.fail(false, "it answered more numbers than it got samples, with %s", p.unasked())}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return p.fail(false, "it did not end within %v of the end of its input", p.patience)
 	case err != io.EOF:
