@@ -39,14 +39,34 @@ func (s set) has(r rune) bool {
 	return s.negate
 }
 
-func (s set) class() *class {
-	c := &class{set: s}
-	for r := range rune(1 << 16) {
-		if s.has(r) {
-			c.basic[r/64] |= 1 << (r % 64)
+func (s set) class() *class { return &class{basic: s.basic(), set: s} }
+
+// basic returns the members below U+10000.
+func (s set) basic() (bits [1 << 16 / 64]uint64) {
+	add := func(from, to, stride uint32) {
+		for r := from; r <= min(to, 1<<16-1); r += stride {
+			bits[r/64] |= 1 << (r % 64)
 		}
 	}
-	return c
+	for _, t := range s.tables {
+		for _, x := range t.R16 {
+			add(uint32(x.Lo), uint32(x.Hi), uint32(x.Stride))
+		}
+	}
+	for _, x := range s.ranges {
+		add(uint32(x[0]), uint32(x[1]), 1)
+	}
+	for _, x := range s.sets {
+		for i, w := range x.basic() {
+			bits[i] |= w
+		}
+	}
+	if s.negate {
+		for i := range bits {
+			bits[i] = ^bits[i]
+		}
+	}
+	return bits
 }
 
 // match returns the length of the first character of text if it is in the

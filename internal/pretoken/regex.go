@@ -1,6 +1,9 @@
 package pretoken
 
-import "unicode/utf8"
+import (
+	"fmt"
+	"unicode/utf8"
+)
 
 // Regex is a regular expression of the kind that tokenizers are published with:
 // alternatives, groups, classes with Unicode categories, greedy and possessive
@@ -29,6 +32,11 @@ const unlimited = int(^uint(0) >> 1)
 // CompileRegex parses an expression. What is not known is an error that says
 // where.
 func CompileRegex(pattern string) (*Regex, error) {
+	// The longest that is published has 700; a character may take 8 KiB here.
+	const longest = 8 << 10
+	if len(pattern) > longest {
+		return nil, fmt.Errorf("it has %d bytes, at most %d are supported", len(pattern), longest)
+	}
 	p := &parser{rest: pattern, size: len(pattern)}
 	ways, err := p.alternatives(false)
 	if err == nil && p.rest != "" {
