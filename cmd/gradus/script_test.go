@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,8 +29,15 @@ func TestMain(m *testing.M) {
 //	code N gradus ARGS...    run gradus and require exit code N
 //	json FIELD...            require stdout to be a JSON object with these fields,
 //	                         each a path such as run.flops
+//
+// SOURCE is the root of the source, for files that are no text.
 func TestScript(t *testing.T) {
+	source, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
+		Setup:               func(e *testscript.Env) error { e.Setenv("SOURCE", source); return nil },
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,

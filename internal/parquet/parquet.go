@@ -18,7 +18,7 @@
 // arrays, and the plain, dictionary, delta and byte-stream-split encodings of
 // integers and floats of 4 and 8 bytes, in pages of version 1 and 2, compressed with Snappy, gzip, Zstandard,
 // Brotli or raw LZ4, or not at all. A library would do as well for good files;
-// docs/decisions/0012-parquet.md says why it does not for others.
+// docs/decisions/0016-parquet.md says why it does not for others.
 package parquet
 
 import (
