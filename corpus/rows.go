@@ -3,6 +3,7 @@ package corpus
 import (
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"github.com/gradus-ml/gradus/internal/fault"
 )
@@ -70,15 +71,20 @@ func (w *Writer) AppendRows(r *Rows) error {
 	if r.dtype != w.dtype {
 		return fault.Invalidf("corpus %s: rows of type %s, the corpus is of type %s", w.prefix, r.dtype, w.dtype)
 	}
+	// Hashing takes as long as writing does; the two need not wait for each other.
+	var hashed sync.WaitGroup
+	hashed.Go(func() {
+		w.chunks.write(r.raw)
+		w.lengths.Write(r.lengths)
+	})
 	if _, w.err = w.bin.Write(r.raw); w.err == nil {
 		_, w.err = w.idx.Write(r.lengths)
 	}
+	hashed.Wait()
 	if w.err != nil {
 		w.err = fmt.Errorf("write corpus %s: %w", w.prefix, w.err)
 		return w.err
 	}
-	w.chunks.write(r.raw)
-	w.lengths.Write(r.lengths)
 	w.rows += int64(r.Documents())
 	w.tokens += int64(len(r.raw)) / w.dtype.Size()
 	w.largest = max(w.largest, r.largest)
