@@ -365,9 +365,11 @@ func TestCorruptToken(t *testing.T) {
 	}
 	s := open(t, prefix, corpus.Cut{Documents: true})
 	defer s.Corpus().Close()
-	_, err = Run(context.Background(), s, nil, filepath.Join(base, "x"), Options{})
-	if !errors.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "token 123") {
-		t.Error(err)
+	for _, m := range []metric.Metric{metric.Rarity(), metric.EffectiveLength(-1), late{}} {
+		_, err = Run(context.Background(), s, []metric.Metric{m}, filepath.Join(base, "x"), Options{})
+		if !errors.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "token 123") {
+			t.Errorf("%s: %v", m.Info().Name, err)
+		}
 	}
 	if left, _ := filepath.Glob(filepath.Join(base, "x*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)

@@ -113,31 +113,34 @@ func (m *Mapper) Map(b Block) (Scores, error) {
 	first, _ := s.Span(b.Start)
 	_, last := s.Span(b.End - 1)
 	scores := Scores{Block: b, Tokens: m.owned(b) - first}
-	var err error
 	if m.raw {
-		scores.Bytes, err = m.countRaw(first, m.owned(b))
-	} else if values, done, err := m.scoreRaw(b, first, last); done || err != nil {
-		scores.Values, scores.Bytes = values, (last-first)*s.Corpus().DType().Size()
+		var err error
+		if scores.Bytes, err = m.countRaw(first, m.owned(b)); err != nil {
+			return Scores{}, err
+		}
+		scores.Values, err = m.score(b, func(*metric.Sample, int64, int64) {}, metric.Scorer.Score)
 		return scores, err
-	} else {
-		start := first - min(int64(m.context), first)
-		if len(m.statistics) > 0 {
-			last = max(last, m.owned(b))
-		}
-		m.resize(last - start)
-		scores.Bytes = (last - start) * s.Corpus().DType().Size()
-		if err = m.reader.Read(m.tokens, start); err == nil {
-			err = m.count(start, first, m.owned(b))
-		}
-		first = start
+	}
+	size := s.Corpus().DType().Size()
+	if values, done, err := m.scoreRaw(b, first, last); done || err != nil {
+		scores.Values, scores.Bytes = values, (last-first)*size
+		return scores, err
+	}
+	start := first - min(int64(m.context), first)
+	if len(m.statistics) > 0 {
+		last = max(last, m.owned(b))
+	}
+	m.resize(last - start)
+	scores.Bytes = (last - start) * size
+	err := m.reader.Read(m.tokens, start)
+	if err == nil {
+		err = m.count(start, first, m.owned(b))
 	}
 	if err != nil {
 		return Scores{}, err
 	}
-	scores.Values, err = m.score(b, func(s *metric.Sample, start, end int64) {
-		if !m.raw {
-			s.Tokens = m.tokens[start-first : end-first : end-first]
-		}
+	scores.Values, err = m.score(b, func(sample *metric.Sample, from, to int64) {
+		sample.Tokens = m.tokens[from-start : to-start : to-start]
 	}, metric.Scorer.Score)
 	return scores, err
 }
