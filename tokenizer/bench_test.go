@@ -14,8 +14,8 @@ func BenchmarkEncode(b *testing.B) {
 	if err != nil {
 		b.Skip("no Go source here")
 	}
-	for _, name := range Names() {
-		b.Run(name, func(b *testing.B) {
+	for _, name := range append(Names(), "testdata/hf/llama3.json", "testdata/hf/llama2.json", "testdata/hf/bert.json", "testdata/hf/unigram.json") {
+		b.Run(filepath.Base(name), func(b *testing.B) {
 			tok := mustNew(b, name)
 			var tokens []int32
 			b.SetBytes(int64(len(text)))

@@ -89,7 +89,7 @@ func StripAccents() Normalizer { return without(unicode.M) }
 
 func without(table *unicode.RangeTable) Normalizer {
 	return perRune(func(dst []byte, r rune) []byte {
-		if unicode.Is(table, r) {
+		if r >= utf8.RuneSelf && unicode.Is(table, r) {
 			return dst
 		}
 		return utf8.AppendRune(dst, r)
@@ -165,6 +165,9 @@ func (b *BertNormalizer) Normalize(text []byte) []byte {
 }
 
 func (b *BertNormalizer) clean(dst []byte, r rune) []byte {
+	if ' ' <= r && r <= '~' {
+		return append(dst, byte(r))
+	}
 	if b.Clean {
 		switch {
 		case r == '\t' || r == '\n' || r == '\r': // the only controls that are space

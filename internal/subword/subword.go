@@ -36,13 +36,13 @@ type Encoder struct {
 }
 
 const (
-	// seenEntries of 64 bytes are 1 MiB, what a core keeps near.
-	seenEntries = 1 << 14
+	// 2^14 entries of 64 bytes are 1 MiB, what a core keeps near.
+	seenBits    = 14
 	longestSeen = 24 // bytes of a piece that is remembered
 	mostSeen    = 9  // tokens of one
 )
 
-// entry remembers a piece. Its bytes, with zeros after, are the key.
+// entry remembers a piece; its length and its key say which.
 type entry struct {
 	key    [3]uint64
 	length uint8 // of the piece; 0: nothing
@@ -51,7 +51,7 @@ type entry struct {
 }
 
 // NewEncoder returns an encoder for a model.
-func NewEncoder(m Model) *Encoder { return &Encoder{model: m, seen: make([]entry, seenEntries)} }
+func NewEncoder(m Model) *Encoder { return &Encoder{model: m, seen: make([]entry, 1<<seenBits)} }
 
 // Encode appends the tokens of a piece to dst.
 func (e *Encoder) Encode(dst []int32, piece []byte) []int32 {
@@ -62,10 +62,8 @@ func (e *Encoder) Encode(dst []int32, piece []byte) []int32 {
 	if n > longestSeen {
 		return e.model.encode(dst, piece, e)
 	}
-	var b [longestSeen]byte
-	copy(b[:], piece)
-	key := [3]uint64{binary.LittleEndian.Uint64(b[0:]), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])}
-	at := &e.seen[mix(key[0]^mix(key[1]^mix(key[2]^uint64(n))))>>(64-14)]
+	key := keyOf(piece)
+	at := &e.seen[(key[0]*hash0^key[1]*hash1^key[2]*hash2^uint64(n)*hash3)>>(64-seenBits)]
 	if at.key == key && int(at.length) == n {
 		return append(dst, at.tokens[:at.count]...)
 	}
@@ -76,6 +74,28 @@ func (e *Encoder) Encode(dst []int32, piece []byte) []int32 {
 		copy(at.tokens[:], tokens)
 	}
 	return dst
+}
+
+// Odd numbers without a pattern, to multiply with (digits of pi).
+const hash0, hash1, hash2, hash3 = 0x243f6a8885a308d3, 0x13198a2e03707345, 0xa4093822299f31d1, 0x082efa98ec4e6c89
+
+// keyOf returns the bytes of a piece of up to longestSeen bytes as numbers. Of
+// two pieces of one length the keys are the same if the pieces are; some bytes
+// may count twice, which is faster than to look for where the piece ends.
+func keyOf(b []byte) (key [3]uint64) {
+	le, n := binary.LittleEndian, len(b)
+	switch {
+	case n > 16:
+		key[2] = le.Uint64(b[8:])
+		fallthrough
+	case n >= 8:
+		key[0], key[1] = le.Uint64(b), le.Uint64(b[n-8:])
+	case n >= 4:
+		key[0] = uint64(le.Uint32(b))<<32 | uint64(le.Uint32(b[n-4:]))
+	default:
+		key[0] = uint64(b[0])<<16 | uint64(b[n/2])<<8 | uint64(b[n-1])
+	}
+	return key
 }
 
 // mix spreads the bits of a number over all bits (the finalizer of MurmurHash3).
