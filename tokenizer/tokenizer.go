@@ -1,8 +1,9 @@
 // Package tokenizer turns text into tokens and back.
 //
-// It has one noun, the Tokenizer, and two of them: "bytes", where a byte is a
-// token, and "r50k", the byte-pair encoding of GPT-2. Both take any bytes and
-// lose none: decoding what was encoded gives the same bytes, valid UTF-8 or not.
+// It has one noun, the Tokenizer, and three kinds of them: "bytes", where a byte
+// is a token; "r50k", the byte-pair encoding of GPT-2; and a File, what the
+// tokenizer.json of a published model describes. The first two take any bytes
+// and lose none; a File may be as lossless as they are, or not.
 package tokenizer
 
 import (
