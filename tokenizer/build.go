@@ -250,6 +250,7 @@ func readMerges(raw json.RawMessage) ([][2]string, error) {
 	if err := strict("model.merges", raw, &lines); err != nil {
 		return nil, err
 	}
+	pairs = make([][2]string, 0, len(lines)) // not what the failed attempt left
 	for i, line := range lines {
 		left, right, ok := strings.Cut(line, " ")
 		if !ok || strings.Contains(right, " ") {

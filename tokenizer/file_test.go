@@ -279,3 +279,43 @@ func FuzzLoad(f *testing.F) {
 		checkRoundTrip(t, tok, text)
 	})
 }
+
+// Files of before 2021 do not name the kind of their model, and write a merge as
+// one text.
+func TestOldFiles(t *testing.T) {
+	dir := t.TempDir()
+	text := []byte("ROMEO: But soft, what light through yonder window breaks?")
+	for name, kind := range map[string]string{"gpt2": "BPE", "bert": "WordPiece", "t5": "Unigram", "wordlevel": "WordLevel"} {
+		content, err := os.ReadFile(filepath.Join("testdata/hf", name+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file map[string]any
+		if err := json.Unmarshal(content, &file); err != nil {
+			t.Fatal(err)
+		}
+		model := file["model"].(map[string]any)
+		if model["type"] != kind {
+			t.Fatalf("%s is a %v", name, model["type"])
+		}
+		delete(model, "type")
+		if merges, ok := model["merges"].([]any); ok {
+			for i, m := range merges {
+				pair := m.([]any)
+				merges[i] = pair[0].(string) + " " + pair[1].(string)
+			}
+		}
+		if content, err = json.Marshal(file); err != nil {
+			t.Fatal(err)
+		}
+		old, err := Load(writeFile(t, filepath.Join(dir, name+".json"), string(content)), "")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		want := mustNew(t, filepath.Join("testdata/hf", name+".json")).Encode(nil, text)
+		if got := old.Encode(nil, text); !slices.Equal(got, want) || len(got) == 0 {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
