@@ -26,9 +26,9 @@ func specOf(ctx context.Context, p *program, o options, name string, crumb Corpu
 	case "formula":
 		return plain("formula:length * 1e6 + rarity")
 	case "lookup":
-		return spec{"lookup:FILE.npy", func(samples int64) (string, error) {
+		return spec{"lookup:file=FILE.npy", func(samples int64) (string, error) {
 			path := filepath.Join(o.dir, fmt.Sprintf("lookup-%d.npy", samples))
-			return "lookup:" + path, writeValues(path, samples)
+			return "lookup:file=" + path, writeValues(path, samples)
 		}}
 	case "exec":
 		line := `exec:send=tokens,%s -c "import sys, json; [print(len(json.loads(l)['tokens'])) for l in sys.stdin]"`
