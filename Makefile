@@ -8,7 +8,7 @@ PYTHON ?= python3
 # Tiny Shakespeare, 1,115,394 bytes; not part of the repository.
 SHAKESPEARE ?= ../shared/data/tinyshakespeare.txt
 
-.PHONY: build test race fuzz bench bench-analyze lint golden check-nanogpt check-deepspeed demo
+.PHONY: build test race fuzz bench bench-analyze lint golden check-nanogpt check-kills check-billion check-deepspeed demo
 
 build: ## the program, as ./gradus
 	$(GO) build -o gradus ./cmd/gradus
@@ -17,7 +17,7 @@ test: ## all tests, a few minutes on two cores
 	$(GO) test ./...
 
 race: ## the packages that run goroutines of their own, under the race detector
-	CGO_ENABLED=1 $(GO) test -race ./analyze ./batch ./corpus ./curriculum ./index ./internal/... ./prepare ./recipe ./report ./runlog ./tokenizer
+	CGO_ENABLED=1 $(GO) test -race ./analyze ./batch ./corpus ./curriculum ./deepspeed ./index ./internal/... ./metric/... ./prepare ./recipe ./report ./runlog ./table ./tokenizer
 	@# GoMLX's SIMD kernels do arithmetic on pointers that checkptr refuses.
 	CGO_ENABLED=1 $(GO) test -race -gcflags=all=-d=checkptr=0 ./train
 
@@ -25,7 +25,7 @@ fuzz: ## every reader, FUZZTIME each
 	@for target in $$(grep -rl '^func Fuzz' --include='*_test.go' .); do \
 	  for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$target); do \
 	    echo "$$(dirname $$target) $$name"; \
-	    $(GO) test $$(dirname $$target) -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) || exit 1; \
+	    $(GO) test $$(dirname $$target) -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x || exit 1; \
 	  done; \
 	done
 
@@ -47,6 +47,12 @@ golden: ## rewrite the expected outputs; read the diff before you commit it
 
 check-nanogpt: build ## the published nanoGPT CPU setting on Tiny Shakespeare, about 15 minutes
 	sh evidence/nanogpt/check.sh "$(SHAKESPEARE)"
+
+check-kills: ## kill -9 an analysis at 50 random moments, and go on from each
+	GRADUS_KILLS=50 $(GO) test -count=1 -v -run TestAnalyzeKilled ./cmd/gradus
+
+check-billion: ## rarity of 10^9 tokens in 10^7 samples; needs 4 GB under TMPDIR, a few minutes
+	GRADUS_BILLION="$${TMPDIR:-/tmp}" $(GO) test -count=1 -v -timeout 30m -run TestBillion ./analyze
 
 check-deepspeed: build ## exported index files against DeepSpeed itself, if PYTHON can import it
 	sh evidence/deepspeed/check.sh "$(PYTHON)"

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/gradus-ml/gradus/corpus"
@@ -29,7 +30,9 @@ type Mapper struct {
 
 	tokens  []int32 // of the block, with the context before it; not if raw
 	samples []metric.Sample
-	blind   []metric.Sample
+	blind   []metric.Sample // the same without tokens, if some metrics are blind and some are not
+	sees    bool            // some metrics are not blind
+	blinds  bool            // some are
 }
 
 // Mapper returns a mapper of a pass. gathered holds, by name, the statistics of
@@ -59,6 +62,7 @@ func (j *Job) Mapper(pass int, gathered map[string]metric.Statistic) (*Mapper, e
 		}
 		m.scorers = append(m.scorers, scorer)
 		blind := j.nodes[n].info.Blind
+		m.blinds, m.sees = m.blinds || blind, m.sees || !blind
 		_, raw := scorer.(metric.RawScorer)
 		m.raw, m.rawScores = m.raw && blind, m.rawScores && (blind || raw)
 	}
@@ -245,13 +249,21 @@ func (m *Mapper) countError(s metric.Statistic, start, end int64, err error) err
 func (m *Mapper) score(b Block, give func(s *metric.Sample, start, end int64), ask func(metric.Scorer, []float64, []metric.Sample) error) ([][]float64, error) {
 	j := m.job
 	values := make([][]float64, len(j.nodes))
-	m.samples, m.blind = m.samples[:0], m.blind[:0]
-	for id := b.Start; id < b.End; id++ {
+	m.samples = slices.Grow(m.samples[:0], int(b.End-b.Start))[:b.End-b.Start]
+	for i := range m.samples {
+		id := b.Start + int64(i)
 		start, end := j.samples.Span(id)
-		sample := metric.Sample{ID: id, Len: int(end - start)}
-		m.blind = append(m.blind, sample)
-		give(&sample, start, end)
-		m.samples = append(m.samples, sample)
+		m.samples[i] = metric.Sample{ID: id, Len: int(end - start)}
+	}
+	m.blind = m.samples
+	if m.sees {
+		if m.blinds {
+			m.blind = slices.Clone(m.samples)
+		}
+		for i := range m.samples {
+			start, end := j.samples.Span(b.Start + int64(i))
+			give(&m.samples[i], start, end)
+		}
 	}
 	for i, n := range m.plan.nodes {
 		node := &j.nodes[n]
