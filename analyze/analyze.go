@@ -24,17 +24,21 @@
 package analyze
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/index"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/metric"
+	"golang.org/x/sync/errgroup"
 )
 
 // Options of an analysis. The zero of a field is its default.
@@ -47,8 +51,8 @@ type Options struct {
 	// BlockTokens is how many tokens a worker reads at once, at least one
 	// sample; default: what takes a few hundredths of a second.
 	BlockTokens int
-	// Checkpoint is how often what is done is made durable; default: each
-	// second, or less often where that would take more than a twentieth of the
+	// Checkpoint is how often what is done is made durable; default: each two
+	// seconds, or less often where that would take more than a twentieth of the
 	// time.
 	Checkpoint time.Duration
 	// Force replaces an index that is at the directory already.
@@ -158,6 +162,7 @@ func (j *Job) Run(ctx context.Context, dir string, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	defer p.close()
 	own := func(total metric.Statistic) error { return total.Merge(p.totals[total.Name()]) }
 	p.gathered = func(pass int) (map[string]metric.Statistic, error) { return j.gather(pass, own) }
 	if p.state.Pass < j.Passes() {
@@ -170,7 +175,7 @@ func (j *Job) Run(ctx context.Context, dir string, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if err := r.order(ctx, w, id.Metrics, p.state.Columns, p.ordered); err != nil {
+	if err := r.order(ctx, w, id.Metrics, p.state.Columns, func(m index.Metric) error { return p.ordered(m, w.Wait) }); err != nil {
 		return Result{}, err
 	}
 	gathered, err := j.gather(j.Passes(), own)
@@ -257,29 +262,51 @@ func (r *run) add(pass int, p Pass) {
 	sum.Seconds += p.Seconds
 }
 
-// order makes the order of each column, one after the other: each takes all
-// cores, and memory for one. The first ones may be done; ordered is told of each
-// other.
+// atOnce is how many columns are ordered at a time, in a share of the memory
+// each: while one is written, the other has the cores.
+const atOnce = 2
+
+// order makes the order of each column. Some may be done; ordered is told of
+// each other.
 func (r *run) order(ctx context.Context, w *index.Writer, metrics, done []index.Metric, ordered func(index.Metric) error) error {
 	began := time.Now()
 	n := r.job.samples.Len()
 	p := Progress{Pass: "order", TotalSamples: n * int64(len(metrics))}
 	r.o.Progress(p)
+	columns := make([]index.Metric, len(metrics))
+	var mu sync.Mutex
+	group, inGroup := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
 	for i, m := range metrics {
-		var err error
-		if i < len(done) {
-			err = w.Add(done[i])
-		} else if m, err = w.Finish(ctx, m, r.o.Workers, r.o.Memory); err == nil {
-			err = ordered(m)
-		}
-		if err != nil {
+		ready := slices.IndexFunc(done, func(d index.Metric) bool { return d.Name == m.Name })
+		group.Go(func() error {
+			var err error
+			if ready >= 0 {
+				m = done[ready]
+			} else if m, err = w.Order(inGroup, m, r.o.Workers, r.o.Memory/atOnce); err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			columns[i] = m
+			if ready < 0 {
+				err = ordered(m)
+			}
+			p.Samples += n
+			r.o.Progress(p)
+			return err
+		})
+	}
+	if err := cmp.Or(group.Wait(), ctx.Err()); err != nil {
+		return err
+	}
+	for _, m := range columns {
+		if err := w.Add(m); err != nil {
 			return err
 		}
-		p.Samples += n
-		r.o.Progress(p)
 	}
 	r.passes = append(r.passes, Pass{Name: p.Pass, Samples: p.Samples, Seconds: time.Since(began).Seconds()})
-	return ctx.Err()
+	return nil
 }
 
 // commit puts the index in place, with the statistics of all passes.

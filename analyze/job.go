@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/index"
@@ -17,9 +18,9 @@ import (
 // does not change and may be used from any number of goroutines.
 type Job struct {
 	samples   *corpus.Samples
-	tokenizer tokenizer.Tokenizer // nil if unknown
-	nodes     []node              // inputs before what is derived from them
-	columns   []int               // nodes the index lists, in its order
+	tokenizer func() tokenizer.Tokenizer // once; nil if unknown
+	nodes     []node                     // inputs before what is derived from them
+	columns   []int                      // nodes the index lists, in its order
 	passes    []plan
 	base      base
 }
@@ -47,12 +48,17 @@ func NewJob(s *corpus.Samples, metrics []metric.Metric) (*Job, error) {
 		return nil, fault.Invalidf("nothing to measure: name a metric")
 	}
 	j := &Job{samples: s}
-	if m := s.Corpus().Meta(); m.Tokenizer != "" {
-		// One that cannot be made matters only to metrics that decode.
-		if t, err := tokenizer.OfCorpus(s.Corpus().Paths(), m.Tokenizer, m.EndOfDocument); err == nil {
-			j.tokenizer = t
+	j.tokenizer = sync.OnceValue(func() tokenizer.Tokenizer {
+		m := s.Corpus().Meta()
+		if m.Tokenizer == "" {
+			return nil
 		}
-	}
+		t, err := tokenizer.OfCorpus(s.Corpus().Paths(), m.Tokenizer, m.EndOfDocument)
+		if err != nil { // which matters to metrics that decode, and they say so
+			return nil
+		}
+		return t
+	})
 	levels := map[string]int{}
 	statistics := map[string]metric.Statistic{}
 	for _, m := range metrics {

@@ -254,15 +254,14 @@ func (m *Mapper) score(b Block, give func(s *metric.Sample, start, end int64), a
 		id := b.Start + int64(i)
 		start, end := j.samples.Span(id)
 		m.samples[i] = metric.Sample{ID: id, Len: int(end - start)}
-	}
-	m.blind = m.samples
-	if m.sees {
-		if m.blinds {
-			m.blind = slices.Clone(m.samples)
-		}
-		for i := range m.samples {
-			start, end := j.samples.Span(b.Start + int64(i))
+		if m.sees {
 			give(&m.samples[i], start, end)
+		}
+	}
+	if m.blind = m.samples; m.sees && m.blinds {
+		m.blind = slices.Clone(m.samples)
+		for i := range m.blind {
+			m.blind[i].Tokens, m.blind[i].Raw = nil, nil
 		}
 	}
 	for i, n := range m.plan.nodes {

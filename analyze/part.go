@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/gradus-ml/gradus/index"
@@ -92,7 +93,6 @@ func (p *part) close() error {
 
 // run makes all passes that are not made yet.
 func (p *part) run(ctx context.Context) error {
-	defer p.close()
 	if p.state.Pass == 0 && p.state.Samples == p.from {
 		if err := p.job.base.copyValues(ctx, p.job, p.values, p.from, p.to); err != nil {
 			return err
@@ -103,7 +103,17 @@ func (p *part) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.close()
+	return nil
+}
+
+// sync makes the values durable.
+func (p *part) sync() error {
+	for _, v := range p.values {
+		if err := v.Sync(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pass makes one pass, or what is left of it.
@@ -140,6 +150,8 @@ func (p *part) pass(ctx context.Context, pass int) error {
 	}
 	// A scorer that waits for another program does not look at ctx.
 	defer context.AfterFunc(ctx, func() { closeAll() })()
+	stopWriting := p.writeBack()
+	defer stopWriting()
 	record, started := p.begin(pass), time.Now()
 	progress := Progress{Pass: record.Name, TotalSamples: p.to - p.from, TotalTokens: p.tokens(), Samples: p.state.Samples - p.from}
 	progress.Tokens = p.tokensBefore(p.state.Samples)
@@ -210,8 +222,41 @@ func (p *part) pass(ctx context.Context, pass int) error {
 	if err := closeAll(); err != nil { // what a scorer says at its end
 		return p.doubt(cmp.Or(ctx.Err(), err))
 	}
+	if err := stopWriting(); err != nil {
+		return err
+	}
 	record.Seconds += time.Since(started).Seconds()
 	return p.finish(total)
+}
+
+// writeBackPause is how often values are handed to the disk: while there is more
+// to score, and not all at the end, when everything waits for it.
+const writeBackPause = 100 * time.Millisecond
+
+// writeBack does so until the function it returns is called, which says what has
+// failed.
+func (p *part) writeBack() (stop func() error) {
+	done, failed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ticks := time.NewTicker(writeBackPause)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-done:
+				failed <- nil
+				return
+			case <-ticks.C:
+				if err := p.sync(); err != nil {
+					failed <- err
+					return
+				}
+			}
+		}
+	}()
+	return sync.OnceValue(func() error {
+		close(done)
+		return <-failed
+	})
 }
 
 // doubt forgets what the pass under way has done if an error puts that in doubt.
@@ -245,7 +290,7 @@ func (p *part) begin(pass int) *Pass {
 }
 
 const (
-	defaultCheckpoint = time.Second
+	defaultCheckpoint = 2 * time.Second
 	// checkpointShare bounds the time that goes into checkpoints to a
 	// twentieth, unless it is said how often they are made.
 	checkpointShare = 20
@@ -255,10 +300,8 @@ const (
 // way has gathered.
 func (p *part) checkpoint(total []metric.Statistic) error {
 	began := time.Now()
-	for i := range p.values {
-		if err := p.values[i].Sync(); err != nil {
-			return err
-		}
+	if err := p.sync(); err != nil {
+		return err
 	}
 	for pass := range p.state.Pass {
 		for _, s := range p.job.passes[pass].statistics {
@@ -309,13 +352,17 @@ func (p *part) finish(total []metric.Statistic) error {
 	return nil
 }
 
-// ordered notes that a column of the index is finished.
-func (p *part) ordered(m index.Metric) error {
+// ordered notes that a column of the index is finished, once wait says that it
+// is durable.
+func (p *part) ordered(m index.Metric, wait func() error) error {
 	p.state.Columns = append(p.state.Columns, m)
-	if time.Since(p.saved) > p.pause {
-		return p.checkpoint(nil)
+	if time.Since(p.saved) <= p.pause {
+		return nil
 	}
-	return nil
+	if err := wait(); err != nil {
+		return err
+	}
+	return p.checkpoint(nil)
 }
 
 // addTo adds what a part has gathered to the statistics of that name, if it has.

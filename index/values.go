@@ -3,11 +3,12 @@ package index
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"slices"
+	"sync"
 
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/internal/npy"
@@ -23,6 +24,8 @@ type Values struct {
 	first int64 // sample of element 0
 	n     int64
 	head  int64 // bytes before element 0
+
+	buffers sync.Pool
 }
 
 // OpenValues opens the values file of a metric at path, n numbers from sample
@@ -39,6 +42,7 @@ func OpenValues(path string, m Metric, first, n int64) (*Values, error) {
 		return nil, err
 	}
 	v := &Values{file: f, name: m.Name, whole: m.Whole(), first: first, n: n, head: int64(len(header))}
+	v.buffers.New = func() any { return new([]byte) }
 	_, err = f.WriteAt(header, 0)
 	if err == nil {
 		err = f.Truncate(v.head + 8*n)
@@ -58,21 +62,41 @@ func (v *Values) WriteAt(values []float64, start int64) error {
 	if start < v.first || start-v.first > v.n-int64(len(values)) {
 		return fault.Invalidf("metric %s: values of samples %d to %d; the file takes %d to %d", v.name, start, start+int64(len(values)), v.first, v.first+v.n)
 	}
-	raw := make([]byte, 0, 8*len(values))
+	buffer := v.buffers.Get().(*[]byte)
+	defer v.buffers.Put(buffer)
+	raw := slices.Grow((*buffer)[:0], 8*len(values))[:8*len(values)]
+	*buffer = raw
+	sum := 0.0
+	for i, x := range values {
+		sum += x - x                                                    // 0, or NaN once a value is not finite
+		binary.LittleEndian.PutUint64(raw[8*i:], math.Float64bits(x+0)) // -0 + 0 is 0, which sorts as such
+	}
+	if sum != 0 {
+		return v.refuse(values, start)
+	}
+	if v.whole {
+		for i, x := range values {
+			if x != math.Trunc(x) || math.Abs(x) > 1<<53 {
+				return v.refuse(values, start)
+			}
+			binary.LittleEndian.PutUint64(raw[8*i:], uint64(int64(x)))
+		}
+	}
+	if _, err := v.file.WriteAt(raw, v.head+8*(start-v.first)); err != nil {
+		return fmt.Errorf("metric %s: %w", v.name, err)
+	}
+	return nil
+}
+
+// refuse names the first value that the column cannot have.
+func (v *Values) refuse(values []float64, start int64) error {
 	for i, x := range values {
 		switch {
 		case math.IsNaN(x) || math.IsInf(x, 0):
 			return fault.Invalidf("metric %s: sample %d has the value %v; a value must be finite", v.name, start+int64(i), x)
 		case v.whole && (x != math.Trunc(x) || math.Abs(x) > 1<<53):
 			return fault.Invalidf("metric %s: sample %d has the value %v; the metric promises whole numbers up to 2^53", v.name, start+int64(i), x)
-		case v.whole:
-			raw = binary.LittleEndian.AppendUint64(raw, uint64(int64(x)))
-		default:
-			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(x+0)) // -0 + 0 is 0, which sorts as such
 		}
-	}
-	if _, err := v.file.WriteAt(raw, v.head+8*(start-v.first)); err != nil {
-		return fmt.Errorf("metric %s: %w", v.name, err)
 	}
 	return nil
 }
@@ -94,20 +118,15 @@ func (v *Values) Copy(ctx context.Context, path string, m Metric, first, n int64
 	})
 }
 
-// Sync makes what was written durable. After Close it does nothing.
-func (v *Values) Sync() error {
-	if v.file == nil {
-		return nil
-	}
-	return v.file.Sync()
-}
+// Sync makes what was written durable.
+func (v *Values) Sync() error { return v.file.Sync() }
 
-// Close syncs and closes the file. A second Close does nothing.
+// Close closes the file; Order makes it durable. A second Close does nothing.
 func (v *Values) Close() error {
 	if v.file == nil {
 		return nil
 	}
-	err := errors.Join(v.file.Sync(), v.file.Close())
+	err := v.file.Close()
 	v.file = nil
 	return err
 }
@@ -123,7 +142,7 @@ type valueFile struct {
 
 // openValues opens a file that Values has made of n numbers.
 func openValues(path string, m Metric, n int64) (*valueFile, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDWR, 0) // to be synced, which some systems do only so
 	if err != nil {
 		return nil, err
 	}

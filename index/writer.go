@@ -15,16 +15,19 @@ import (
 	"github.com/gradus-ml/gradus/internal/atomicfile"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/internal/npy"
+	"golang.org/x/sync/errgroup"
 )
 
-// Writer makes an index. It is not safe for concurrent use.
+// Writer makes an index. It is not safe for concurrent use, but for
+// Order.
 //
 // Everything is written in DIR.partial; Commit puts that in place of DIR. A
 // process killed at any point leaves at DIR the old index, the new one, or none
 // that opens.
 type Writer struct {
-	place    *place
-	manifest Manifest
+	place      *place
+	manifest   Manifest
+	committing errgroup.Group
 }
 
 // Create starts the index DIR. If something is at DIR, that is an error of kind
@@ -88,14 +91,22 @@ func (w *Writer) checkNew(m Metric) error {
 	return nil
 }
 
-// Finish makes the order of a metric whose values are all written and closed,
-// on workers cores and in about memory bytes (0: DefaultMemory), adds the column
-// to the index and returns it as the manifest will list it. A cancelled ctx ends
-// it with ctx.Err().
+// Finish makes the order of a metric and adds the column to the index: Order and
+// Add.
 func (w *Writer) Finish(ctx context.Context, m Metric, workers int, memory int64) (Metric, error) {
-	if err := w.checkNew(m); err != nil {
+	m, err := w.Order(ctx, m, workers, memory)
+	if err != nil {
 		return m, err
 	}
+	return m, w.Add(m)
+}
+
+// Order makes the order of a metric whose values are all written and closed, on
+// workers cores and in about memory bytes (0: DefaultMemory), and returns the
+// column as the manifest will list it, for Add; its files may not be durable
+// before Wait. A cancelled ctx ends it with ctx.Err(). Several columns may be
+// ordered at once.
+func (w *Writer) Order(ctx context.Context, m Metric, workers int, memory int64) (Metric, error) {
 	if memory <= 0 {
 		memory = DefaultMemory
 	}
@@ -117,12 +128,12 @@ func (w *Writer) Finish(ctx context.Context, m Metric, workers int, memory int64
 	}
 	m = measured
 	m.Order, m.Quantiles = order, quantiles
-	w.manifest.Metrics = append(w.manifest.Metrics, m)
 	return m, nil
 }
 
-// Add adds a column that an earlier Writer for DIR has finished, in the same
-// DIR.partial, and that was killed before Commit.
+// Add adds a column that Order has made: of this Writer, or of an earlier one
+// for DIR that was killed before Commit. The index lists columns in the order
+// in which they are added.
 func (w *Writer) Add(m Metric) error {
 	if err := w.checkNew(m); err != nil {
 		return err
@@ -153,7 +164,7 @@ func (m *Metric) measure(ctx context.Context, values *valueFile) error {
 		return fault.Invalidf("metric %s: its values are too large to be summed", m.Name)
 	}
 	m.Values.Bytes, m.Values.SHA256 = values.head+8*values.n, hexDigest(sum.Sum(nil))
-	return nil
+	return values.file.Sync()
 }
 
 // order writes the file of the order.
@@ -162,7 +173,12 @@ func (w *Writer) order(ctx context.Context, m Metric, values *valueFile, workers
 	if err != nil {
 		return File{}, nil, err
 	}
-	defer file.file.Abort()
+	done := false
+	defer func() {
+		if !done {
+			file.file.Abort()
+		}
+	}()
 	q := &quantiler{n: values.n, descending: m.Descending}
 	if orderType(values.n) == npy.Uint32 {
 		err = writeOrder[uint32](ctx, file, q, sorter[uint32]{values, m.Descending, workers}, w.place.partial, memory)
@@ -172,7 +188,8 @@ func (w *Writer) order(ctx context.Context, m Metric, values *valueFile, workers
 	if err != nil {
 		return File{}, nil, err
 	}
-	order, err := file.commit()
+	order, err := w.commit(file)
+	done = err == nil
 	return order, q.values, err
 }
 
@@ -243,6 +260,9 @@ func LoadStatistic(dir string, s Statistic) ([]byte, error) {
 // takes its place, the new one stays in DIR.partial, and the error says so.
 func (w *Writer) Commit() error {
 	defer w.Abort()
+	if err := w.Wait(); err != nil {
+		return err
+	}
 	if err := w.manifest.validate(); err != nil {
 		return fmt.Errorf("index %s: %w", w.place.dir, err)
 	}
@@ -303,10 +323,16 @@ func (w *Writer) Manifest() Manifest { return w.manifest }
 
 // Abort removes what was written. After Commit or Suspend it does nothing, so
 // that it can be deferred right after Create.
-func (w *Writer) Abort() { w.place.leave(true) }
+func (w *Writer) Abort() {
+	w.Wait() // nothing is to be written any more
+	w.place.leave(true)
+}
 
 // Suspend lets go of DIR.partial and leaves it for another Writer to take up.
-func (w *Writer) Suspend() { w.place.leave(false) }
+func (w *Writer) Suspend() {
+	w.Wait()
+	w.place.leave(false)
+}
 
 // arrayFile is a .npy file of the index while it is written, and its checksum.
 type arrayFile struct {
@@ -333,15 +359,18 @@ func (w *Writer) createArray(name string, dtype npy.DType) (*arrayFile, error) {
 	return f, nil
 }
 
-func (f *arrayFile) commit() (File, error) {
+// commit describes a file that is written, and puts it in place while others are
+// made: see Wait.
+func (w *Writer) commit(f *arrayFile) (File, error) {
 	if err := f.array.Close(); err != nil {
 		return File{}, fmt.Errorf("write %s: %w", f.name, err)
 	}
-	if err := f.file.Commit(); err != nil {
-		return File{}, err
-	}
+	w.committing.Go(f.file.Commit)
 	return File{Name: f.name, Bytes: f.tally.bytes, SHA256: hexDigest(f.tally.sum.Sum(nil))}, nil
 }
+
+// Wait waits until all that Order has made is durable, and in place.
+func (w *Writer) Wait() error { return w.committing.Wait() }
 
 // tally counts and hashes what passes.
 type tally struct {

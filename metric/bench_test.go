@@ -49,7 +49,7 @@ func BenchmarkMetrics(b *testing.B) {
 	for _, m := range metrics {
 		source := Source{
 			Meta:       corpus.Meta{Tokenizer: "r50k", Vocabulary: r50k.Vocabulary(), EndOfDocument: r50k.EndOfDocument()},
-			Tokenizer:  r50k,
+			Tokenizer:  func() tokenizer.Tokenizer { return r50k },
 			Statistics: map[string]Statistic{},
 		}
 		for _, s := range m.Statistics() {

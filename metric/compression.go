@@ -80,7 +80,7 @@ func (c compression) Info() Info { return c.info }
 func (compression) Statistics() []Statistic { return nil }
 
 func (c compression) Scorer(source Source) (Scorer, error) {
-	if c.of == Text && source.Tokenizer == nil {
+	if c.of == Text && source.Text() == nil {
 		return nil, noTokenizer(c.info, source, "or write "+compressionInfo.Name+":of=tokens")
 	}
 	s := &compressionScorer{source: source}
@@ -123,8 +123,8 @@ func (n *byteCount) Write(p []byte) (int, error) {
 
 func (c *compressionScorer) Score(values []float64, samples []Sample) error {
 	for i, s := range samples {
-		if c.source.Tokenizer != nil {
-			c.bytes = c.source.Tokenizer.Decode(c.bytes[:0], s.Tokens)
+		if t := c.source.Text(); t != nil {
+			c.bytes = t.Decode(c.bytes[:0], s.Tokens)
 		} else {
 			c.bytes = appendStored(c.bytes[:0], s.Tokens, c.size)
 		}

@@ -37,7 +37,7 @@ func TestCompressionGolden(t *testing.T) {
 			text.WriteString(strings.Repeat("xyz"[i%3:], i%4))
 		}
 	}
-	tokens := source.Tokenizer.Encode(nil, []byte(text.String()))
+	tokens := source.Text().Encode(nil, []byte(text.String()))
 	for _, c := range []struct {
 		of   Form
 		want int

@@ -21,9 +21,12 @@ const denseTokens = 1 << 20
 // the corpus, each token of the corpus counted once.
 type TokenCounts struct {
 	dense  []int64         // count of token i
-	odd    *[1 << 16]int64 // more of token i, from AddRaw; nil or with a dense as large
 	sparse map[int32]int64 // counts of tokens from denseTokens on
-	total  int64
+	// words are more counts of tokens below 2^16, from AddRaw, pending tokens in
+	// all; nil without any.
+	words   *[2][1 << 16]uint32
+	pending int64
+	total   int64
 }
 
 // Name returns "token-counts".
@@ -96,13 +99,20 @@ func (c *TokenCounts) addBytes(raw []byte) {
 }
 
 func (c *TokenCounts) addWords(raw []byte) {
-	if c.odd == nil {
-		c.odd = new([1 << 16]int64)
+	if c.words == nil {
+		c.words = new([2][1 << 16]uint32)
 	}
-	if len(c.dense) < 1<<16 {
-		c.dense = append(c.dense, make([]int64, 1<<16-len(c.dense))...)
+	if n := int64(len(raw) / 2); n > mostPending {
+		for ; len(raw) > 2*mostPending; raw = raw[2*mostPending:] {
+			c.addWords(raw[:2*mostPending])
+		}
+		c.addWords(raw)
+		return
+	} else if c.pending += n; c.pending > mostPending {
+		c.fold()
+		c.pending = n
 	}
-	even, odd := (*[1 << 16]int64)(c.dense), c.odd
+	even, odd := &c.words[0], &c.words[1]
 	i := 0
 	for ; i+8 <= len(raw); i += 8 {
 		word := binary.LittleEndian.Uint64(raw[i:])
@@ -114,6 +124,29 @@ func (c *TokenCounts) addWords(raw []byte) {
 	for ; i+2 <= len(raw); i += 2 {
 		even[binary.LittleEndian.Uint16(raw[i:])]++
 	}
+}
+
+// mostPending tokens cannot overflow a counter of 32 bits. Such counters take
+// half the cache.
+const mostPending = 1 << 31
+
+// fold moves the counts of words to where they have room.
+func (c *TokenCounts) fold() {
+	for token := range c.words[0] {
+		if n := c.word(int32(token)); n > 0 {
+			c.add(int32(token), n)
+		}
+	}
+	clear(c.words[0][:])
+	clear(c.words[1][:])
+}
+
+// word is what words has counted of a token.
+func (c *TokenCounts) word(token int32) int64 {
+	if c.words == nil || token >= 1<<16 {
+		return 0
+	}
+	return int64(c.words[0][token]) + int64(c.words[1][token])
 }
 
 // add counts one token n times, whatever its size, without the total.
@@ -158,10 +191,7 @@ func (c *TokenCounts) Count(token int32) int64 {
 	if int(token) < len(c.dense) {
 		n = c.dense[token]
 	}
-	if c.odd != nil && token < 1<<16 {
-		n += c.odd[token]
-	}
-	return n
+	return n + c.word(token)
 }
 
 // Total returns the number of tokens counted.
@@ -170,9 +200,14 @@ func (c *TokenCounts) Total() int64 { return c.total }
 // All gives each token that occurs and its count, in order of tokens.
 func (c *TokenCounts) All() iter.Seq2[int32, int64] {
 	return func(yield func(int32, int64) bool) {
-		for t, n := range c.dense {
-			if c.odd != nil && t < 1<<16 {
-				n += c.odd[t]
+		tokens := len(c.dense)
+		if c.words != nil {
+			tokens = max(tokens, 1<<16)
+		}
+		for t := range tokens {
+			n := c.word(int32(t))
+			if t < len(c.dense) {
+				n += c.dense[t]
 			}
 			if n > 0 && !yield(int32(t), n) {
 				return

@@ -180,6 +180,9 @@ func TestAddRaw(t *testing.T) {
 			if err := widened.Add(nil, tokens); err != nil {
 				t.Fatal(err)
 			}
+			if raw.words != nil && rapid.Bool().Draw(t, "fold") {
+				raw.fold()
+			}
 			if took := raw.AddRaw(stored, dtype); took != (dtype != corpus.Int32) {
 				t.Fatal(dtype, took)
 			} else if !took {

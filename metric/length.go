@@ -21,6 +21,12 @@ func (l length) Info() Info { return l.info }
 
 func (length) Statistics() []Statistic { return nil }
 
-func (length) Scorer(Source) (Scorer, error) {
-	return ScorerFunc(func(s Sample) (float64, error) { return float64(s.Len), nil }), nil
+func (l length) Scorer(Source) (Scorer, error) { return l, nil }
+
+// Score makes length its own Scorer: it knows nothing but the samples.
+func (length) Score(values []float64, samples []Sample) error {
+	for i := range samples {
+		values[i] = float64(samples[i].Len)
+	}
+	return nil
 }

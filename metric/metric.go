@@ -160,10 +160,18 @@ type Sample struct {
 type Source struct {
 	Meta    corpus.Meta
 	Samples *corpus.Samples
-	// Tokenizer decodes the corpus's tokens. It is nil if the corpus does not
-	// say what its tokens are.
-	Tokenizer tokenizer.Tokenizer
+	// Tokenizer returns what decodes the corpus's tokens, made when it is first
+	// asked for, or nil if it is not known or cannot be made here. See Text.
+	Tokenizer func() tokenizer.Tokenizer
 	// Statistics holds the gathered statistics of the whole corpus by name.
 	// Scorers of all workers read the same ones and must not change them.
 	Statistics map[string]Statistic
+}
+
+// Text returns the tokenizer, or nil if it is not known.
+func (s Source) Text() tokenizer.Tokenizer {
+	if s.Tokenizer == nil {
+		return nil
+	}
+	return s.Tokenizer()
 }

@@ -111,12 +111,12 @@ func TestRarityWithoutCounts(t *testing.T) {
 }
 
 // bytesTokenizer has a token for every byte.
-func bytesTokenizer(t interface{ Fatal(...any) }) tokenizer.Tokenizer {
+func bytesTokenizer(t interface{ Fatal(...any) }) func() tokenizer.Tokenizer {
 	bytes, err := tokenizer.New("bytes")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bytes
+	return func() tokenizer.Tokenizer { return bytes }
 }
 
 // hostile draws samples as a corpus may have them: empty, of one token, all

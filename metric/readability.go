@@ -54,10 +54,11 @@ func (r readability) Info() Info { return r.info }
 func (readability) Statistics() []Statistic { return nil }
 
 func (r readability) Scorer(source Source) (Scorer, error) {
-	if source.Tokenizer == nil {
+	text := source.Text()
+	if text == nil {
 		return nil, noTokenizer(r.info, source, "or leave this metric out")
 	}
-	return &readabilityScorer{tokenizer: source.Tokenizer}, nil
+	return &readabilityScorer{tokenizer: text}, nil
 }
 
 type readabilityScorer struct {

@@ -16,7 +16,7 @@ func ease(t interface{ Fatal(...any) }, texts ...string) []float64 {
 	bytes := bytesTokenizer(t)
 	var samples [][]int32
 	for _, text := range texts {
-		samples = append(samples, bytes.Encode(nil, []byte(text)))
+		samples = append(samples, bytes().Encode(nil, []byte(text)))
 	}
 	return scoreIn(t, Readability(), Source{Tokenizer: bytes}, nil, samples...)
 }

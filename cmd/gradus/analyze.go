@@ -107,7 +107,7 @@ Parameters: ` + describeParameters(),
 	flags.BoolVar(&f.analyzer.Restart, "restart", false, "throw away what an interrupted analysis has done")
 	flags.IntVar(&f.analyzer.Workers, "workers", 0, "how many cores to use (default: all)")
 	flags.StringVar(&f.memory, "memory", "1GiB", "about how much memory to use, beside what a metric itself needs")
-	flags.DurationVar(&f.analyzer.Checkpoint, "checkpoint", 0, "how often what is done is made durable (default: each second, or less often where that takes long)")
+	flags.DurationVar(&f.analyzer.Checkpoint, "checkpoint", 0, "how often what is done is made durable (default: each 2s, or less often where that takes long)")
 	flags.StringVar(&f.from, "from", "", "index of the corpus before it grew, to go on from")
 	flags.BoolVar(&f.frozen, "frozen", false, "with --from: keep its statistics, and score new samples only")
 	flags.StringVar(&f.shard, "shard", "", "do part I of N, written I/N, the first being 0/N")

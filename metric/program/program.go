@@ -159,13 +159,14 @@ func (p *Program) Statistics() []metric.Statistic { return nil }
 // first samples. To send text where the tokenizer is not known is an error of
 // kind fault.Invalid.
 func (p *Program) Scorer(source metric.Source) (metric.Scorer, error) {
-	text := p.o.Send == "text" || p.o.Send != "tokens" && source.Tokenizer != nil
-	if p.o.Send != "" && p.o.Send != "tokens" && source.Tokenizer == nil {
+	known := p.o.Send != "tokens" && source.Text() != nil
+	text := p.o.Send == "text" || known
+	if p.o.Send != "" && p.o.Send != "tokens" && !known {
 		return nil, fault.Invalidf("send=%s: the corpus does not say what its tokens are, so there is no text; send=tokens", p.o.Send)
 	}
 	f := format{tokens: p.o.Send != "text", batch: p.o.Batch}
 	if text {
-		f.tokenizer = source.Tokenizer
+		f.tokenizer = source.Text()
 	}
 	return newScorer(p.join(), f), nil
 }
