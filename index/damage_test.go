@@ -245,6 +245,9 @@ func fill(t fataler, w *Writer, c column) {
 	if _, err := w.Finish(context.Background(), c.metric(), 1, 0); err != nil {
 		t.Fatal(err)
 	}
+	if err := w.Wait(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // A Writer takes up what one before it has left, and a statistic is kept.
