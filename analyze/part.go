@@ -122,111 +122,48 @@ func (p *part) pass(ctx context.Context, pass int) error {
 	if err != nil {
 		return err
 	}
-	total := p.job.Statistics(pass)
-	for _, s := range total {
+	t := &turn{part: p, total: p.job.Statistics(pass), size: blockSize{fixed: p.o.BlockTokens}}
+	for _, s := range t.total {
 		if d, ok := s.(metric.Dependent); ok {
 			if err := d.Bind(gathered); err != nil {
 				return err
 			}
 		}
 	}
-	if err := p.state.restore(total); err != nil {
+	if err := p.state.restore(t.total); err != nil {
 		return fmt.Errorf("%s: %w", p.dir, err)
 	}
-	var mappers []*Mapper
-	closeAll := func() (err error) {
-		for _, m := range mappers {
-			err = errors.Join(err, m.Close())
-		}
-		return err
-	}
-	defer closeAll()
+	defer t.close()
 	for range p.o.Workers {
 		m, err := p.job.Mapper(pass, gathered)
 		if err != nil {
 			return err
 		}
-		mappers = append(mappers, m)
+		t.mappers = append(t.mappers, m)
 	}
 	// A scorer that waits for another program does not look at ctx.
-	defer context.AfterFunc(ctx, func() { closeAll() })()
+	defer context.AfterFunc(ctx, func() { t.close() })()
 	stopWriting := p.writeBack()
 	defer stopWriting()
-	record, started := p.begin(pass), time.Now()
-	progress := Progress{Pass: record.Name, TotalSamples: p.to - p.from, TotalTokens: p.tokens(), Samples: p.state.Samples - p.from}
-	progress.Tokens = p.tokensBefore(p.state.Samples)
-	progress.Resumed = progress.Samples
-	if start := max(p.state.Samples, p.job.start(pass)); start > p.state.Samples {
-		p.state.Samples = min(start, p.to)
-		progress.Samples, progress.Tokens = p.state.Samples-p.from, p.tokensBefore(p.state.Samples)
-	}
-	p.o.Progress(progress)
-	size := &blockSize{fixed: p.o.BlockTokens}
+
+	t.begin(pass)
 	for p.state.Samples < p.to {
-		deadline := p.saved.Add(p.pause)
-		blocks := func(yield func(Block) bool) { // at least one
-			for b := range Blocks(p.job.samples, p.state.Samples, p.to, size.get) {
-				if !yield(b) || time.Now().After(deadline) {
-					return
-				}
-			}
-		}
-		done := p.state.Samples
-		err := inOrder(ctx, p.o.Workers, blocks, func(w int, b Block) (Scores, error) {
-			began := time.Now()
-			s, err := mappers[w].Map(b)
-			if err != nil {
-				return s, err
-			}
-			for i, values := range s.Values {
-				if values == nil {
-					continue
-				}
-				if err := p.values[i].WriteAt(values, b.Start); err != nil {
-					return s, err
-				}
-			}
-			s.Values = nil
-			size.took(time.Since(began))
-			return s, nil
-		}, func(s Scores) error {
-			done = s.Block.End
-			record.Samples += s.Block.End - s.Block.Start
-			record.Tokens += s.Tokens
-			record.Bytes += s.Bytes
-			progress.Samples = done - p.from
-			progress.Tokens += s.Tokens
-			p.o.Progress(progress)
-			return nil
-		})
-		if err != nil {
+		if err := t.round(ctx); err != nil {
 			return p.doubt(cmp.Or(ctx.Err(), err))
 		}
-		for _, m := range mappers {
-			for i, s := range m.Statistics() {
-				if err := total[i].Merge(s); err != nil {
-					return err
-				}
-			}
-		}
-		p.job.samples.Corpus().Release() // the pages of the documents' bounds, where they are mapped
-		p.state.Samples = done
-		record.Seconds += time.Since(started).Seconds()
-		started = time.Now()
-		if done < p.to {
-			if err := p.checkpoint(total); err != nil {
+		if p.state.Samples < p.to {
+			if err := p.checkpoint(t.total); err != nil {
 				return err
 			}
 		}
 	}
-	if err := closeAll(); err != nil { // what a scorer says at its end
+	if err := t.close(); err != nil { // what a scorer says at its end
 		return p.doubt(cmp.Or(ctx.Err(), err))
 	}
 	if err := stopWriting(); err != nil {
 		return err
 	}
-	record.Seconds += time.Since(started).Seconds()
-	return p.finish(total)
+	return p.finish(t.total)
 }
 
 // writeBackPause is how often values are handed to the disk: while there is more
@@ -270,23 +207,6 @@ func (p *part) doubt(err error) error {
 		return errors.Join(err, p.checkpoint(nil))
 	}
 	return err
-}
-
-// begin returns the record of a pass, which an earlier process may have begun.
-func (p *part) begin(pass int) *Pass {
-	name := p.job.name(pass)
-	if n := len(p.state.Passes); n > 0 && p.state.Passes[n-1].Name == name {
-		return &p.state.Passes[n-1]
-	}
-	record := Pass{Name: name}
-	for _, s := range p.job.passes[pass].statistics {
-		record.Statistics = append(record.Statistics, s.Name())
-	}
-	for _, n := range p.job.passes[pass].nodes {
-		record.Metrics = append(record.Metrics, p.job.nodes[n].info.Name)
-	}
-	p.state.Passes = append(p.state.Passes, record)
-	return &p.state.Passes[len(p.state.Passes)-1]
 }
 
 const (
@@ -399,9 +319,6 @@ func (p *part) tokensBefore(sample int64) int64 {
 	}
 	return start(sample) - start(p.from)
 }
-
-// tokens returns the tokens of all samples of the part, each once.
-func (p *part) tokens() int64 { return p.tokensBefore(p.to) }
 
 // start returns the first sample that a pass has to look at.
 func (j *Job) start(pass int) int64 {
