@@ -2,16 +2,21 @@ package analyze
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/bits"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/index"
+	"github.com/gradus-ml/gradus/internal/atomicfile"
 	"github.com/gradus-ml/gradus/internal/dirlock"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/metric"
@@ -88,6 +93,9 @@ func RunShard(ctx context.Context, job *Job, dir string, shard Shard, o Options)
 		return ShardResult{}, fault.Invalidf("no shard %s", shard)
 	}
 	result := ShardResult{Shard: shard}
+	if err := fingerprintOnce(ctx, dir, job.samples.Corpus()); err != nil {
+		return result, err
+	}
 	id, err := job.identity(shard)
 	if err != nil {
 		return result, err
@@ -137,6 +145,50 @@ func RunShard(ctx context.Context, job *Job, dir string, shard Shard, o Options)
 	}
 	result.Done = err == nil
 	return result, err
+}
+
+// known is a file among the shards: what one of them has found out about the
+// corpus.
+type known struct {
+	Stamp       string `json:"stamp"`
+	Fingerprint string `json:"fingerprint"`
+}
+
+const knownName = "corpus.json"
+
+// knownPause is how often a shard looks whether another one is done with it.
+const knownPause = 200 * time.Millisecond
+
+// fingerprintOnce lets one shard read all of the corpus for its fingerprint, if
+// it is not written beside the corpus, and the others wait for it: a hundred of
+// them would otherwise read it a hundred times.
+func fingerprintOnce(ctx context.Context, dir string, c *corpus.Corpus) error {
+	shards := shardsDir(dir)
+	if err := os.MkdirAll(shards, 0o777); err != nil {
+		return err
+	}
+	lock, err := dirlock.Lock(shards)
+	for ; errors.Is(err, fault.Invalid); lock, err = dirlock.Lock(shards) { // another shard has it
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(knownPause):
+		}
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	name := filepath.Join(shards, knownName)
+	var k known
+	if data, err := os.ReadFile(name); err == nil && json.Unmarshal(data, &k) == nil && c.Remember(k.Fingerprint, k.Stamp) {
+		return nil
+	}
+	k.Stamp = c.Stamp()
+	if k.Fingerprint, err = c.Fingerprint(); err != nil {
+		return err
+	}
+	return atomicfile.Write(name, func(w io.Writer) error { return json.NewEncoder(w).Encode(k) })
 }
 
 // waitingError stops a shard at a pass that it cannot make yet.
@@ -238,6 +290,9 @@ func shardIdentity(dir string) (identity, error) {
 		return identity{}, err
 	}
 	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
 		s, err := readState(filepath.Join(shardsDir(dir), e.Name()))
 		if err != nil {
 			return identity{}, err
@@ -283,6 +338,9 @@ func Merge(ctx context.Context, job *Job, dir string, count int, o Options) (Res
 	}
 	if len(missing) > 0 {
 		return Result{}, &MissingError{dir, missing}
+	}
+	if err := fingerprintOnce(ctx, dir, job.samples.Corpus()); err != nil {
+		return Result{}, err
 	}
 	id, err := job.identity(Shard{})
 	if err != nil {

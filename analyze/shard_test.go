@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/gradus-ml/gradus/corpus"
+	"github.com/gradus-ml/gradus/internal/dirlock"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/metric"
 )
@@ -202,5 +203,66 @@ func TestShardRefuses(t *testing.T) {
 	}
 	if _, err := Merge(context.Background(), job, dir, 2, Options{}); !errors.Is(err, fault.Corrupt) {
 		t.Error(err)
+	}
+}
+
+// The fingerprint of a corpus that has none beside it is found by one shard, and
+// again when a file has changed.
+func TestFingerprintOnce(t *testing.T) {
+	base := t.TempDir()
+	prefix, dir := filepath.Join(base, "c"), filepath.Join(base, "x")
+	write(t, prefix, 0, text(20)...)
+	if err := os.Remove(prefix + ".json"); err != nil {
+		t.Fatal(err)
+	}
+	find := func() string {
+		c, err := corpus.Open(prefix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := fingerprintOnce(context.Background(), dir, c); err != nil {
+			t.Fatal(err)
+		}
+		found, err := c.Fingerprint()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	right := find()
+	name := filepath.Join(dir+".shards", knownName)
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := "sha256:" + strings.Repeat("7", 64)
+	if err := os.WriteFile(name, []byte(strings.Replace(string(data), right, other, 1)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if got := find(); got != other {
+		t.Errorf("%s: everything was read again", got)
+	}
+	if err := os.Chtimes(prefix+".bin", time.Time{}, time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if got := find(); got != right {
+		t.Errorf("%s after the file has changed, want %s", got, right)
+	}
+	if err := os.WriteFile(name, []byte("damaged"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if got := find(); got != right {
+		t.Errorf("%s from a damaged file, want %s", got, right)
+	}
+	lock, err := dirlock.Lock(dir + ".shards")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	if err := fingerprintOnce(ctx, dir, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("while another shard is at it: %v", err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/gradus-ml/gradus/internal/mmap"
 )
 
 // The fingerprint of a part is "sha256:" and the hex SHA-256 of this text, each
@@ -63,6 +65,33 @@ func sumOf(text string) string {
 // rowLines are the lines of a pair's layout.
 func rowLines(lengths, index digest) string {
 	return fmt.Sprintf("lengths %x\nindex %x\n", lengths, index)
+}
+
+// Stamp tells quickly whether the files are still those they were: the sizes and
+// modification times of all parts, in order.
+func (c *Corpus) Stamp() string {
+	var text strings.Builder
+	for _, p := range c.parts {
+		for _, f := range []*mmap.File{p.bin, p.idx} {
+			if f != nil {
+				fmt.Fprintf(&text, "%s %d %d %d\n", p.dtype, p.documents, f.Info().Size(), f.Info().ModTime().UnixNano())
+			}
+		}
+	}
+	return sumOf(text.String())
+}
+
+// Remember takes the fingerprint that was found when the corpus had a stamp, on
+// this machine or another one that sees the same files, so that Fingerprint
+// need not read everything. It does nothing and returns false if the corpus has
+// another stamp now, or that is no fingerprint. It is not to be called while
+// another method runs.
+func (c *Corpus) Remember(fingerprint, stamp string) bool {
+	if stamp != c.Stamp() || !fingerprintForm.MatchString(fingerprint) {
+		return false
+	}
+	c.fingerprint = func() (string, error) { return fingerprint, nil }
+	return true
 }
 
 // findFingerprint is Fingerprint before it is remembered.
