@@ -197,5 +197,5 @@ func Is(dir string) bool {
 		_, err := os.Stat(filepath.Join(dir, name))
 		return err == nil
 	}
-	return exists(manifestName) || exists(valuesName) && exists(orderName)
+	return exists(manifestName) || exists(valuesName) && (exists(orderName) || exists(StateName))
 }

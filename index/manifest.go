@@ -182,7 +182,7 @@ func readManifest(dir string) (Manifest, error) {
 	f, err := os.Open(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && Is(dir):
-		return Manifest{}, fault.Corruptf("%s: the index has no %s: its analysis did not finish; analyze the corpus again", dir, manifestName)
+		return Manifest{}, fault.Corruptf("%s: the index has no %s: its analysis did not finish; the same 'gradus analyze' goes on from there", dir, manifestName)
 	case errors.Is(err, fs.ErrNotExist):
 		return Manifest{}, fmt.Errorf("no index at %s: %w; 'gradus analyze' makes one", dir, err)
 	case err != nil:

@@ -37,7 +37,11 @@ func Open(r *Recipe) (b *Bound, err error) {
 			b = nil
 		}
 	}()
-	if b.Corpus, err = corpus.Open(r.find(r.Corpus, corpus.Exists)); err != nil {
+	form, err := corpus.ParseForm(r.form())
+	if err != nil {
+		return b, r.errorf("dtype", "%w", err)
+	}
+	if b.Corpus, err = corpus.OpenAs(form, r.find(r.Corpus, corpus.Exists)); err != nil {
 		return b, fmt.Errorf("%s: %w", r.place("corpus"), err)
 	}
 	if b.Samples, err = b.Corpus.Samples(r.Cut()); err != nil {
@@ -145,7 +149,7 @@ func (b *Bound) holdOut() (err error) {
 		}
 		return nil
 	}
-	if b.evaluation, err = corpus.Open(r.find(r.Evaluate.Corpus, corpus.Exists)); err != nil {
+	if b.evaluation, err = corpus.OpenAs(b.Corpus.Form(), r.find(r.Evaluate.Corpus, corpus.Exists)); err != nil {
 		return fmt.Errorf("%s: %w", r.place("evaluate.corpus"), err)
 	}
 	ours, theirs := b.Corpus.Meta(), b.evaluation.Meta()

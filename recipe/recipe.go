@@ -25,8 +25,9 @@ import (
 // A Recipe is a run as the file says it. Amounts of time are counted on the
 // budget's clock, or are shares of the budget ("40%").
 type Recipe struct {
-	Name       string     `yaml:"name,omitempty" json:"name,omitempty"` // what reports call the run; the file's name if empty
-	Corpus     string     `yaml:"corpus" json:"corpus"`                 // prefix of .bin and .idx
+	Name       string     `yaml:"name,omitempty" json:"name,omitempty"`   // what reports call the run; the file's name if empty
+	Corpus     string     `yaml:"corpus" json:"corpus"`                   // prefix of .bin and .idx, another file, or a glob of them
+	DType      string     `yaml:"dtype,omitempty" json:"dtype,omitempty"` // how tokens are stored (corpus.Form), where the files do not tell
 	Index      string     `yaml:"index,omitempty" json:"index,omitempty"`
 	Seed       uint64     `yaml:"seed" json:"seed"`
 	Sample     Sample     `yaml:"sample" json:"sample"`

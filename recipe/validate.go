@@ -1,9 +1,11 @@
 package recipe
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
+	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/model"
 	"github.com/gradus-ml/gradus/pace"
@@ -14,6 +16,9 @@ import (
 func (r *Recipe) validate() error {
 	if r.Corpus == "" {
 		return r.errorf("corpus", "it is not named; give the prefix of a corpus that 'gradus prepare' wrote")
+	}
+	if _, err := corpus.ParseForm(r.form()); err != nil {
+		return r.errorf("dtype", "%w", err)
 	}
 	if (r.Sample.Window > 0) == r.Sample.Documents || r.Sample.Window < 0 {
 		return r.errorf("sample", "give either window: N (tokens) or documents: true with length: N")
@@ -50,6 +55,9 @@ func (r *Recipe) validate() error {
 	}
 	return r.validateRest()
 }
+
+// form names how the tokens of the corpus are stored.
+func (r *Recipe) form() string { return cmp.Or(r.DType, corpus.Auto.String()) }
 
 func (r *Recipe) validateBudget() error {
 	b := r.Budget

@@ -98,7 +98,7 @@ Parameters: ` + describeParameters(),
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.corpus, "corpus", nil, "name of the corpus, without ending; a quoted glob, or several times, for a corpus of several files")
-	flags.StringVar(&f.dtype, "dtype", corpus.Auto.String(), "how tokens are stored: megatron or deepspeed to choose the table of types, uint16, uint32, ... for a .bin without .idx")
+	addDType(cmd, &f.dtype)
 	flags.StringVar(&f.out, "out", "", "directory of the index")
 	flags.IntVar(&f.cut.Window, "window", 0, "make every N tokens (and one more) a sample")
 	flags.BoolVar(&f.cut.Documents, "documents", false, "make every document a sample")
@@ -183,11 +183,7 @@ const leastMemory = 64 << 20
 
 // open opens the corpus and cuts it.
 func (f *analyzeFlags) open() (*corpus.Samples, error) {
-	form, err := corpus.ParseForm(f.dtype)
-	if err != nil {
-		return nil, fault.Invalidf("--dtype: %w", err)
-	}
-	c, err := corpus.OpenAs(form, f.corpus...)
+	c, err := openCorpus(f.dtype, f.corpus...)
 	if err != nil {
 		return nil, err
 	}

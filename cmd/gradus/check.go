@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/gradus-ml/gradus/analyze"
-	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/index"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/tokenizer"
@@ -29,6 +28,7 @@ type checkOptions struct {
 	share  float64
 	seed   uint64
 	corpus string
+	dtype  string
 }
 
 func newCheck() *cobra.Command {
@@ -83,6 +83,7 @@ not belong together.`,
 			return errors.Join(failures...)
 		},
 	}
+	addDType(cmd, &o.dtype)
 	cmd.Flags().BoolVar(&o.deep, "deep", false, "measure a random share of an index's samples again")
 	cmd.Flags().Float64Var(&o.share, "share", 0.01, "with --deep: how many of the samples, from 0 to 1")
 	cmd.Flags().Uint64Var(&o.seed, "seed", 1, "with --deep: which of them")
@@ -106,8 +107,8 @@ func checkPath(ctx context.Context, path string, o checkOptions) (checked, error
 	return r, nil
 }
 
-func checkCorpus(ctx context.Context, path string, _ checkOptions) (string, error) {
-	c, err := corpus.Open(path)
+func checkCorpus(ctx context.Context, path string, o checkOptions) (string, error) {
+	c, err := openCorpus(o.dtype, path)
 	if err != nil {
 		return "", err
 	}

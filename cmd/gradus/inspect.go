@@ -18,6 +18,7 @@ import (
 // inspectOptions are the flags of inspect.
 type inspectOptions struct {
 	corpus string // where an index's corpus is, if not where the index says
+	dtype  string // how the tokens of a corpus are stored
 	svg    string // file for an index's histograms
 	json   bool
 }
@@ -53,9 +54,24 @@ func newInspect() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&o.corpus, "corpus", "", "where the corpus of an index is, if not where the index says")
+	addDType(cmd, &o.dtype)
 	cmd.Flags().StringVar(&o.svg, "svg", "", "draw the histograms of an index to this file")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON")
 	return cmd
+}
+
+// addDType adds the flag that says how tokens are stored.
+func addDType(cmd *cobra.Command, dtype *string) {
+	cmd.Flags().StringVar(dtype, "dtype", corpus.Auto.String(), "how tokens are stored: megatron or deepspeed to choose the table of types, uint16, uint32, ... for a .bin without .idx")
+}
+
+// openCorpus opens a corpus whose tokens are stored as --dtype says.
+func openCorpus(dtype string, names ...string) (*corpus.Corpus, error) {
+	form, err := corpus.ParseForm(dtype)
+	if err != nil {
+		return nil, fault.Invalidf("--dtype: %w", err)
+	}
+	return corpus.OpenAs(form, names...)
 }
 
 // corpusView is what inspect shows of a corpus.
@@ -71,7 +87,7 @@ type corpusView struct {
 }
 
 func inspectCorpus(_ context.Context, w io.Writer, path string, o inspectOptions) error {
-	c, err := corpus.Open(path)
+	c, err := openCorpus(o.dtype, path)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,7 +108,9 @@ func inspectIndex(_ context.Context, w io.Writer, path string, o inspectOptions)
 func samplesOf(x *index.Index, prefix string) (*corpus.Samples, error) {
 	open := x.Manifest().Corpus.Open
 	if prefix != "" {
-		open = func() (*corpus.Corpus, error) { return corpus.Open(prefix) }
+		open = func() (*corpus.Corpus, error) {
+			return openCorpus(cmp.Or(x.Manifest().Corpus.Form, corpus.Auto.String()), prefix)
+		}
 	}
 	c, err := open()
 	if err != nil {
