@@ -11,11 +11,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 
 	"github.com/gradus-ml/gradus/internal/atomicfile"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/internal/npy"
-	"golang.org/x/sync/errgroup"
 )
 
 // Writer makes an index. It is not safe for concurrent use, but for
@@ -25,9 +26,11 @@ import (
 // process killed at any point leaves at DIR the old index, the new one, or none
 // that opens.
 type Writer struct {
-	place      *place
-	manifest   Manifest
-	committing errgroup.Group
+	place    *place
+	manifest Manifest
+
+	mu         sync.Mutex
+	committing []func() error // each waits for a file of Order, and says what became of it
 }
 
 // Create starts the index DIR. If something is at DIR, that is an error of kind
@@ -365,12 +368,25 @@ func (w *Writer) commit(f *arrayFile) (File, error) {
 	if err := f.array.Close(); err != nil {
 		return File{}, fmt.Errorf("write %s: %w", f.name, err)
 	}
-	w.committing.Go(f.file.Commit)
+	committed := sync.OnceValue(f.file.Commit)
+	go committed()
+	w.mu.Lock()
+	w.committing = append(w.committing, committed)
+	w.mu.Unlock()
 	return File{Name: f.name, Bytes: f.tally.bytes, SHA256: hexDigest(f.tally.sum.Sum(nil))}, nil
 }
 
 // Wait waits until all that Order has made is durable, and in place.
-func (w *Writer) Wait() error { return w.committing.Wait() }
+func (w *Writer) Wait() error {
+	w.mu.Lock()
+	committing := slices.Clone(w.committing)
+	w.mu.Unlock()
+	var errs []error
+	for _, committed := range committing {
+		errs = append(errs, committed())
+	}
+	return errors.Join(errs...)
+}
 
 // tally counts and hashes what passes.
 type tally struct {
