@@ -33,7 +33,7 @@ bench: ## speed of the parts; compare runs with benchstat
 	$(GO) test -run '^$$' -bench . -benchmem ./curriculum ./internal/keyed ./analyze ./train
 
 bench-analyze: build ## analyze against a bare loop and, if PYTHON has it, DeepSpeed: evidence/analyze
-	$(GO) build -o bin/bench-analyze ./bench/analyze
+	$(GO) build -buildvcs=auto -o bin/bench-analyze ./bench/analyze
 	bin/bench-analyze -python "$(PYTHON)" $(BENCHFLAGS)
 
 lint: ## gofmt, vet, staticcheck
