@@ -29,6 +29,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -57,8 +58,8 @@ type Options struct {
 	Checkpoint time.Duration
 	// Force replaces an index that is at the directory already.
 	Force bool
-	// Restart throws away what a killed process has left of another analysis,
-	// which otherwise is an error.
+	// Restart throws away what a killed process has left, of this analysis or of
+	// another one, which otherwise is an error.
 	Restart bool
 	// Progress, if not nil, is called at the beginning of each pass and after
 	// each block, from one goroutine at a time.
@@ -146,7 +147,7 @@ func (j *Job) Run(ctx context.Context, dir string, o Options) (Result, error) {
 		return Result{}, err
 	}
 	defer func() { // keep what there is to go on from
-		if s, err := readState(w.Dir()); s != nil || err != nil {
+		if _, err := os.Stat(filepath.Join(w.Dir(), index.StateName)); err == nil {
 			w.Suspend()
 		}
 		w.Abort()
@@ -211,26 +212,30 @@ func (j *Job) makes(id identity, m index.Manifest) bool {
 // resumable looks at what is in a working directory: nothing, or the same job.
 // Anything else is an error, or removed.
 func resumable(dir string, id identity, restart bool) error {
+	if restart {
+		return empty(dir)
+	}
 	s, err := readState(dir)
 	if err == nil && s != nil {
 		if difference := s.Job.same(id); difference != "" {
 			err = fault.Mismatchf("%s holds an unfinished analysis of something else (%s); run that one again to finish it, or throw it away (--restart)", dir, difference)
 		}
 	}
-	if err != nil && !restart {
+	if err != nil || s != nil {
 		return err
-	}
-	if err == nil && s != nil {
-		return nil
 	}
 	return empty(dir)
 }
 
-// empty removes what is in a directory.
+// empty removes what is in a directory, the state first: what is left of the
+// rest, if that is cut short, is then of no analysis.
 func empty(dir string) error {
+	if err := os.RemoveAll(filepath.Join(dir, index.StateName)); err != nil {
+		return err
+	}
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
-		err = errors.Join(err, os.RemoveAll(dir+string(os.PathSeparator)+e.Name()))
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
 	}
 	return err
 }
@@ -297,7 +302,7 @@ func (r *run) order(ctx context.Context, w *index.Writer, metrics, done []index.
 			return err
 		})
 	}
-	if err := cmp.Or(group.Wait(), ctx.Err()); err != nil {
+	if err := cmp.Or(group.Wait(), ctx.Err(), w.Wait()); err != nil {
 		return err
 	}
 	for _, m := range columns {

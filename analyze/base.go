@@ -2,7 +2,9 @@ package analyze
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"github.com/gradus-ml/gradus/index"
 	"github.com/gradus-ml/gradus/internal/fault"
@@ -45,8 +47,10 @@ func (j *Job) Extend(x *index.Index, frozen bool) error {
 	if fingerprint != m.Corpus.Fingerprint {
 		return fault.Mismatchf("index %s was made of another corpus: the first %d documents of %s have the fingerprint %s, not %s", x.Path(), m.Corpus.Documents, c.Path(), fingerprint, m.Corpus.Fingerprint)
 	}
-	if meta := c.Meta(); m.Corpus.Tokenizer != meta.Tokenizer || m.Corpus.Vocabulary != meta.Vocabulary {
-		return fault.Mismatchf("index %s is of tokens of %s with a vocabulary of %d, the corpus now of %s with %d", x.Path(), orNone(m.Corpus.Tokenizer), m.Corpus.Vocabulary, orNone(meta.Tokenizer), meta.Vocabulary)
+	meta := c.Meta()
+	now := index.Corpus{Tokenizer: meta.Tokenizer, Vocabulary: meta.Vocabulary, EndOfDocument: meta.EndOfDocument}
+	if m.Corpus.Meaning() != now.Meaning() {
+		return fault.Mismatchf("index %s is of %s, the corpus now of %s", x.Path(), m.Corpus.Meaning(), now.Meaning())
 	}
 	b := base{index: x, samples: m.Samples, frozen: frozen, counted: map[string]int64{}, statistics: map[string]metric.Statistic{}}
 	for _, p := range j.passes {
@@ -58,8 +62,13 @@ func (j *Job) Extend(x *index.Index, frozen bool) error {
 	}
 	j.base = b
 	for i := range j.nodes {
-		if j.reusable(i) {
+		switch {
+		case !slices.Contains(j.columns, i):
+			j.nodes[i].from = j.samples.Len() // as far as what is derived from it needs
+		case j.reusable(i):
 			j.nodes[i].from = b.samples
+		default:
+			j.nodes[i].from = 0
 		}
 	}
 	for i := len(j.nodes) - 1; i >= 0; i-- { // what must be scored needs its inputs
@@ -76,7 +85,7 @@ func (b *base) take(j *Job, s metric.Statistic) error {
 		if kept.Name != s.Name() {
 			continue
 		}
-		if _, ok := s.(metric.Dependent); ok && !b.frozen {
+		if _, ok := s.(metric.Dependent); ok {
 			return nil // what it depends on has changed
 		}
 		if kept.Tokens < b.index.Manifest().Corpus.Tokens && !b.frozen {
@@ -171,9 +180,16 @@ func (b *base) copyValues(ctx context.Context, j *Job, values []*index.Values, f
 		return nil
 	}
 	chunk := make([]float64, 1<<14)
+	checked := false
 	for i, n := range j.columns {
 		if j.nodes[n].from == 0 {
 			continue
+		}
+		if !checked { // or damage would get a checksum of its own
+			if err := b.index.Check(ctx); err != nil {
+				return err
+			}
+			checked = true
 		}
 		column, err := b.index.Column(j.nodes[n].info.Name)
 		if err != nil {
@@ -199,7 +215,14 @@ func (b *base) name() string {
 		return ""
 	}
 	m := b.index.Manifest()
-	name := fmt.Sprintf("%d samples of %s", m.Samples, m.Corpus.Fingerprint)
+	sums := sha256.New()
+	for _, metric := range m.Metrics {
+		fmt.Fprintln(sums, metric.Name, metric.Values.SHA256)
+	}
+	for _, s := range m.Statistics {
+		fmt.Fprintln(sums, s.Name, s.Tokens, s.SHA256)
+	}
+	name := fmt.Sprintf("%d samples of %s (%x)", m.Samples, m.Corpus.Fingerprint, sums.Sum(nil)[:8])
 	if b.frozen {
 		name += ", frozen"
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/gradus-ml/gradus/tokenizer"
 )
 
-// Job is an analysis to be made: samples, metrics, and the passes they need. It
-// does not change and may be used from any number of goroutines.
+// Job is an analysis to be made: samples, metrics, and the passes they need. But
+// for Extend it does not change, and may be used from any number of goroutines.
 type Job struct {
 	samples   *corpus.Samples
 	tokenizer func() tokenizer.Tokenizer // once; nil if unknown
@@ -71,10 +71,16 @@ func NewJob(s *corpus.Samples, metrics []metric.Metric) (*Job, error) {
 		}
 		j.columns = append(j.columns, i)
 	}
-	// What a derived metric needs is measured in the same pass, not before.
-	for _, n := range slices.Backward(j.nodes) {
-		for _, i := range n.inputs {
-			j.nodes[i].pass = max(j.nodes[i].pass, n.pass)
+	// A derived metric and what it needs are measured in the same pass, and so are
+	// all that share an input.
+	for moved := true; moved; {
+		moved = false
+		for k := range j.nodes {
+			for _, i := range j.nodes[k].inputs {
+				pass := max(j.nodes[k].pass, j.nodes[i].pass)
+				moved = moved || j.nodes[k].pass != pass || j.nodes[i].pass != pass
+				j.nodes[k].pass, j.nodes[i].pass = pass, pass
+			}
 		}
 	}
 	for _, n := range j.nodes {

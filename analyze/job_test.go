@@ -129,8 +129,12 @@ func TestPasses(t *testing.T) {
 		s := open(t, filepath.Join(base, "c"), corpus.Cut{Documents: true})
 		defer s.Corpus().Close()
 		both := sum{"both", []metric.Metric{metric.Length(), metric.Rarity()}}
-		metrics := []metric.Metric{sum{"all", []metric.Metric{both, late{}, both}}, metric.Rarity(), metric.Length()}
-		metrics = metrics[:rapid.IntRange(1, 3).Draw(t, "metrics")]
+		metrics := []metric.Metric{sum{"all", []metric.Metric{both, late{}, both}}, metric.Rarity(), metric.Length(), sum{"double", []metric.Metric{metric.Length()}}}
+		metrics = metrics[:rapid.IntRange(1, 4).Draw(t, "metrics")]
+		if rapid.Bool().Draw(t, "backwards") {
+			slices.Reverse(metrics)
+			metrics = append(metrics[:len(metrics)-1:len(metrics)-1], sum{"all", []metric.Metric{both, late{}, both}})
+		}
 		o := Options{Workers: rapid.IntRange(1, 3).Draw(t, "workers"), BlockTokens: rapid.IntRange(1, 40).Draw(t, "block"), Force: true}
 		result, err := Run(context.Background(), s, metrics, filepath.Join(base, "x"), o)
 		if err != nil {
@@ -162,6 +166,9 @@ func TestPasses(t *testing.T) {
 			want := 2 * (length[id] + rarity[id])
 			if len(d) > 0 {
 				want += float64(d[0]) + gathered
+			}
+			if double, ok := got["double"]; ok && double[id] != length[id] {
+				t.Fatalf("document %d: double %v", id, double[id])
 			}
 			if math.Abs(got["all"][id]-want) > 1e-9*(1+want) {
 				t.Fatalf("document %d: %v, want %v", id, got["all"][id], want)

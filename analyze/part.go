@@ -3,6 +3,7 @@ package analyze
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gradus-ml/gradus/index"
+	"github.com/gradus-ml/gradus/internal/atomicfile"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/metric"
 )
@@ -19,8 +21,8 @@ import (
 // the index's own, or a shard in one of its own.
 //
 //	state               how far it is
-//	values/<metric>.npy the values of its samples
-//	statistics/*.bin    what it has gathered, of each finished pass
+//	values/<metric>.npy the values of its samples; of a shard, in values-*
+//	statistics/own.*    what it has gathered, of each finished pass
 type part struct {
 	job      *Job
 	dir      string
@@ -39,10 +41,7 @@ type part struct {
 	shared bool          // others need what is done at the end of each pass
 }
 
-const (
-	valuesDir     = "values"
-	statisticsDir = "statistics"
-)
+const valuesDir = "values"
 
 // openPart opens or starts a part. What is in the directory must be of the same
 // job, or nothing.
@@ -53,11 +52,17 @@ func openPart(job *Job, dir string, id identity, o Options) (*part, error) {
 	if p.state, err = readState(dir); err != nil {
 		return nil, err
 	}
-	if p.state == nil {
-		p.state = &state{Job: id, Samples: p.from}
+	begun := p.state != nil
+	if !begun {
+		p.state = &state{Version: stateVersion, Job: id, Samples: p.from, Values: valuesDir}
+		if id.Shard.Count > 0 {
+			// Where a lock does not reach, the same shard may run twice: each
+			// writes its own files, and the state says which they are.
+			p.state.Values += "-" + rand.Text()[:10]
+		}
 	}
-	if p.state.Pass > job.Passes() {
-		return nil, fault.Corruptf("%s: pass %d of %d; remove it to start the analysis anew", dir, p.state.Pass, job.Passes())
+	if s := p.state; s.Pass > job.Passes() || s.Samples < p.from || s.Samples > p.to {
+		return nil, fault.Corruptf("%s: pass %d of %d, sample %d of %d to %d; remove it to start the analysis anew", dir, s.Pass, job.Passes(), s.Samples, p.from, p.to)
 	}
 	for pass := range p.state.Pass {
 		for _, total := range job.Statistics(pass) {
@@ -67,20 +72,29 @@ func openPart(job *Job, dir string, id identity, o Options) (*part, error) {
 			p.totals[total.Name()] = total
 		}
 	}
-	for _, sub := range []string{valuesDir, statisticsDir} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o777); err != nil {
-			return nil, err
-		}
+	values := filepath.Join(dir, p.state.Values)
+	if err := os.MkdirAll(values, 0o777); err != nil {
+		return nil, err
 	}
 	for _, m := range id.Metrics {
-		v, err := index.OpenValues(filepath.Join(dir, valuesDir, m.Name+".npy"), m, p.from, p.to-p.from)
+		name := filepath.Join(values, m.Name+".npy")
+		var v *index.Values
+		if begun { // what the state says is done must be there
+			err = index.CheckValues(name, m, p.to-p.from)
+		}
+		if err == nil {
+			v, err = index.OpenValues(name, m, p.from, p.to-p.from)
+		}
 		if err != nil {
 			p.close()
 			return nil, err
 		}
 		p.values = append(p.values, v)
 	}
-	return p, nil
+	if begun {
+		return p, nil
+	}
+	return p, atomicfile.SyncDir(values)
 }
 
 func (p *part) close() error {
@@ -149,7 +163,7 @@ func (p *part) pass(ctx context.Context, pass int) error {
 	t.begin(pass)
 	for p.state.Samples < p.to {
 		if err := t.round(ctx); err != nil {
-			return p.doubt(cmp.Or(ctx.Err(), err))
+			return t.doubt(cmp.Or(ctx.Err(), err))
 		}
 		if p.state.Samples < p.to {
 			if err := p.checkpoint(t.total); err != nil {
@@ -158,7 +172,7 @@ func (p *part) pass(ctx context.Context, pass int) error {
 		}
 	}
 	if err := t.close(); err != nil { // what a scorer says at its end
-		return p.doubt(cmp.Or(ctx.Err(), err))
+		return t.doubt(cmp.Or(ctx.Err(), err))
 	}
 	if err := stopWriting(); err != nil {
 		return err
@@ -196,19 +210,6 @@ func (p *part) writeBack() (stop func() error) {
 	})
 }
 
-// doubt forgets what the pass under way has done if an error puts that in doubt.
-func (p *part) doubt(err error) error {
-	var doubt *metric.DoubtError
-	if !errors.As(err, &doubt) {
-		return err
-	}
-	p.state.Samples = p.from
-	if s, failed := readState(p.dir); s != nil || failed != nil {
-		return errors.Join(err, p.checkpoint(nil))
-	}
-	return err
-}
-
 const (
 	defaultCheckpoint = 2 * time.Second
 	// checkpointShare bounds the time that goes into checkpoints to a
@@ -242,10 +243,14 @@ func (p *part) checkpoint(total []metric.Statistic) error {
 	return err
 }
 
+// ownName is the name under which a part keeps what it has gathered, which is
+// not all that the index keeps of that name if there is a base.
+func ownName(statistic string) string { return "own." + statistic }
+
 // keepTotal puts a statistic of a finished pass into a file, once.
 func (p *part) keepTotal(name string) error {
 	for _, kept := range p.state.Gathered {
-		if kept.Name == name {
+		if kept.Name == ownName(name) {
 			return nil
 		}
 	}
@@ -253,7 +258,7 @@ func (p *part) keepTotal(name string) error {
 	if err != nil {
 		return fmt.Errorf("statistic %s: %w", name, err)
 	}
-	kept, err := index.KeepStatistic(p.dir, name, p.job.samples.Corpus().Tokens(), data)
+	kept, err := index.KeepStatistic(p.dir, ownName(name), p.job.samples.Corpus().Tokens(), data)
 	p.state.Gathered = append(p.state.Gathered, kept)
 	return err
 }
@@ -288,7 +293,7 @@ func (p *part) ordered(m index.Metric, wait func() error) error {
 // addTo adds what a part has gathered to the statistics of that name, if it has.
 func (s *state) addTo(total metric.Statistic, dir string) error {
 	for _, kept := range s.Gathered {
-		if kept.Name == total.Name() {
+		if kept.Name == ownName(total.Name()) {
 			data, err := index.LoadStatistic(dir, kept)
 			if err != nil {
 				return err

@@ -250,6 +250,34 @@ func TestUnfinishedOfSomethingElse(t *testing.T) {
 		os.RemoveAll(dir)
 		cancelled()
 	}
+	// Nor is one of tokens that mean something else, or one of whose values some
+	// are missing.
+	other := filepath.Join(base, "other")
+	write(t, other, 70000, text(200)...)
+	again := open(t, other, corpus.Cut{Documents: true})
+	defer again.Corpus().Close()
+	if _, err := Run(context.Background(), again, nil, dir, Options{}); !errors.Is(err, fault.Mismatch) || !strings.Contains(err.Error(), "vocabulary of 70000") {
+		t.Error(err)
+	}
+	lost := filepath.Join(dir+".partial", "values", "rarity.npy")
+	values, err := os.ReadFile(lost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, damage := range []func() error{
+		func() error { return os.Truncate(lost, int64(len(values)/2)) },
+		func() error { return os.Remove(lost) },
+	} {
+		if err := damage(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Run(context.Background(), s, nil, dir, Options{}); !errors.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "rarity.npy") {
+			t.Error(err)
+		}
+	}
+	if err := os.WriteFile(lost, values, 0o666); err != nil {
+		t.Fatal(err)
+	}
 	name := filepath.Join(dir+".partial", index.StateName)
 	whole, err := os.ReadFile(name)
 	if err != nil {
@@ -275,7 +303,7 @@ func TestUnfinishedOfSomethingElse(t *testing.T) {
 
 func FuzzState(f *testing.F) {
 	dir := f.TempDir()
-	s := state{Pass: 1, Samples: 7, partial: [][]byte{[]byte("counts"), {}}}
+	s := state{Version: stateVersion, Values: valuesDir, Pass: 1, Samples: 7, partial: [][]byte{[]byte("counts"), {}}}
 	if err := s.write(dir); err != nil {
 		f.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func (s Shard) dir(dir string) string {
 	return filepath.Join(shardsDir(dir), fmt.Sprintf("%05d-of-%05d", s.Index, s.Count))
 }
 
-// Progress of one shard.
+// ShardResult is how far a shard is.
 type ShardResult struct {
 	Shard Shard `json:"shard"`
 	// Done says that the shard is whole.
@@ -280,7 +280,8 @@ func Shards(dir string) (Parts, error) {
 	return p, nil
 }
 
-// shardIdentity reads the job of the first shard there is.
+// shardIdentity reads the job of the shards there are, which must be of one
+// number of them.
 func shardIdentity(dir string) (identity, error) {
 	entries, err := os.ReadDir(shardsDir(dir))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -289,6 +290,7 @@ func shardIdentity(dir string) (identity, error) {
 	if err != nil {
 		return identity{}, err
 	}
+	var found *state
 	for _, e := range entries {
 		if !e.IsDir() {
 			continue
@@ -297,11 +299,18 @@ func shardIdentity(dir string) (identity, error) {
 		if err != nil {
 			return identity{}, err
 		}
-		if s != nil {
-			return s.Job, nil
+		if s == nil {
+			continue
 		}
+		if found != nil && found.Job.Shard.Count != s.Job.Shard.Count {
+			return identity{}, fault.Mismatchf("%s holds shards of %d and of %d; remove those that are not wanted", shardsDir(dir), found.Job.Shard.Count, s.Job.Shard.Count)
+		}
+		found = s
 	}
-	return identity{}, fmt.Errorf("no shard at %s has begun: %w", shardsDir(dir), fs.ErrNotExist)
+	if found == nil {
+		return identity{}, fmt.Errorf("no shard at %s has begun: %w", shardsDir(dir), fs.ErrNotExist)
+	}
+	return found.Job, nil
 }
 
 // MissingError says which shards are not done.
@@ -354,11 +363,18 @@ func Merge(ctx context.Context, job *Job, dir string, count int, o Options) (Res
 			r.add(i, p)
 		}
 	}
-	w, err := index.Create(dir, id.Head, o.Force)
+	w, err := index.Resume(dir, id.Head, o.Force)
 	if err != nil {
 		return Result{}, err
 	}
+	if _, err := os.Stat(filepath.Join(w.Dir(), index.StateName)); err == nil && !o.Restart {
+		w.Suspend()
+		return Result{}, fault.Mismatchf("%s holds an unfinished analysis that is not of shards; finish it, or throw it away (--restart)", w.Dir())
+	}
 	defer w.Abort()
+	if err := w.Clear(); err != nil {
+		return Result{}, err
+	}
 	for _, m := range id.Metrics {
 		v, err := w.Values(m)
 		if err != nil {
@@ -367,7 +383,7 @@ func Merge(ctx context.Context, job *Job, dir string, count int, o Options) (Res
 		defer v.Close()
 		for s := range states {
 			from, to := s.of(id.Head.Samples)
-			if err := v.Copy(ctx, filepath.Join(s.dir(dir), valuesDir, m.Name+".npy"), m, from, to-from); err != nil {
+			if err := v.Copy(ctx, filepath.Join(s.dir(dir), states[s].Values, m.Name+".npy"), m, from, to-from); err != nil {
 				return Result{}, fmt.Errorf("shard %s: %w", s, err)
 			}
 		}
@@ -385,6 +401,11 @@ func Merge(ctx context.Context, job *Job, dir string, count int, o Options) (Res
 	result, err := r.commit(w, gathered)
 	if err != nil {
 		return result, err
+	}
+	for s := range states { // the states first: what is left, if this is cut short, is of no shard
+		if err := os.RemoveAll(filepath.Join(s.dir(dir), index.StateName)); err != nil {
+			return result, err
+		}
 	}
 	return result, os.RemoveAll(shardsDir(dir))
 }

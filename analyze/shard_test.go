@@ -192,7 +192,7 @@ func TestShardRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	name := filepath.Join(dir+".shards", "00001-of-00002", "statistics", "token-counts.bin")
+	name := filepath.Join(dir+".shards", "00001-of-00002", "statistics", "own.token-counts.bin")
 	data, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)

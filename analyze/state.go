@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/gradus-ml/gradus/index"
 	"github.com/gradus-ml/gradus/internal/atomicfile"
@@ -24,7 +25,10 @@ import (
 // what the pass under way has gathered so far, and the SHA-256 of both in hex on
 // a last line.
 type state struct {
-	Job identity `json:"job"`
+	Version int      `json:"version"` // 1
+	Job     identity `json:"job"`
+	// Values is the directory of the values.
+	Values string `json:"values"`
 	// Pass is the one under way, and Samples those it has done, counted from
 	// the first of the part: everything before is durable.
 	Pass    int   `json:"pass"`
@@ -50,7 +54,10 @@ type identity struct {
 	Base    string         `json:"base,omitempty"` // fingerprint and samples of the index that is extended
 }
 
-const stateLimit = 16 << 30
+const (
+	stateVersion = 1
+	stateLimit   = 16 << 30
+)
 
 // readState reads the state in a directory, or returns nil if there is none.
 func readState(dir string) (*state, error) {
@@ -92,6 +99,9 @@ func parseState(data []byte) (*state, error) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(s); err != nil {
 		return nil, err
+	}
+	if s.Version != stateVersion || s.Values != filepath.Base(s.Values) || !strings.HasPrefix(s.Values, valuesDir) {
+		return nil, fmt.Errorf("version %d with values in %q; this gradus knows version %d", s.Version, s.Values, stateVersion)
 	}
 	for _, n := range s.Sizes {
 		if n < 0 || n > len(rest) {
@@ -167,6 +177,8 @@ func (a identity) same(b identity) (difference string) {
 	switch {
 	case a.Head.Corpus.Fingerprint != b.Head.Corpus.Fingerprint:
 		return say("corpus", a.Head.Corpus.Fingerprint, b.Head.Corpus.Fingerprint)
+	case a.Head.Corpus.Meaning() != b.Head.Corpus.Meaning():
+		return say("what tokens are", a.Head.Corpus.Meaning(), b.Head.Corpus.Meaning())
 	case a.Head.Cut != b.Head.Cut:
 		return say("samples", a.Head.Cut, b.Head.Cut)
 	case a.Shard != b.Shard:

@@ -3,8 +3,12 @@ package analyze
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"sync/atomic"
 	"time"
 
+	"github.com/gradus-ml/gradus/index"
 	"github.com/gradus-ml/gradus/metric"
 )
 
@@ -16,6 +20,7 @@ type turn struct {
 	size     blockSize
 	record   *Pass
 	progress Progress
+	doubted  atomic.Bool // a scorer has put what it gave in doubt
 }
 
 // close closes all mappers.
@@ -23,7 +28,30 @@ func (t *turn) close() (err error) {
 	for _, m := range t.mappers {
 		err = errors.Join(err, m.Close())
 	}
+	return t.note(err)
+}
+
+// note remembers an error that puts in doubt what was scored before it, whether
+// or not it becomes the error of the pass.
+func (t *turn) note(err error) error {
+	var doubt *metric.DoubtError
+	if errors.As(err, &doubt) {
+		t.doubted.Store(true)
+	}
 	return err
+}
+
+// doubt forgets what the pass has done if that is in doubt.
+func (t *turn) doubt(err error) error {
+	t.close()
+	if !t.doubted.Load() {
+		return err
+	}
+	t.state.Samples = t.from
+	if _, none := os.Stat(filepath.Join(t.dir, index.StateName)); none != nil {
+		return err // nothing was made durable yet
+	}
+	return errors.Join(err, t.checkpoint(nil))
 }
 
 // begin opens the record of the pass, which an earlier process may have begun.
@@ -93,7 +121,7 @@ func (t *turn) do(worker int, b Block) (Scores, error) {
 	began := time.Now()
 	s, err := t.mappers[worker].Map(b)
 	if err != nil {
-		return s, err
+		return s, t.note(err)
 	}
 	for i, values := range s.Values {
 		if values == nil {

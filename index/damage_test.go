@@ -227,6 +227,7 @@ func TestAppendRefuses(t *testing.T) {
 	if err := w.Commit(); err == nil {
 		t.Error("committed with an open column")
 	}
+	w.Abort()
 	if _, err := os.Stat(dir + ".partial"); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
@@ -437,8 +438,8 @@ func TestCrashPoints(t *testing.T) {
 				t.Errorf("replace %v, crash %d: %v", replace, crash, err)
 			}
 			want := []string{"none", "none", "new", "new"}
-			if replace { // the look at dir and the removal of its manifest come first
-				want = []string{"old", "old", "none", "none", "none", "none", "new", "new"}
+			if replace { // the state goes, and the old one steps aside
+				want = []string{"old", "old", "old", "old", "none", "new", "new", "new"}
 			}
 			if found != want[crash] {
 				t.Errorf("replace %v, crash %d of %d: %s, want %s", replace, crash, len(steps), found, want[crash])

@@ -167,7 +167,8 @@ const goldenHead = `{
     "documents": 3,
     "tokens": 3,
     "tokenizer": "bytes",
-    "vocabulary": 257
+    "vocabulary": 257,
+    "end_of_document": 256
   },
   "cut": {
     "documents": true
@@ -199,7 +200,7 @@ const goldenHead = `{
 func TestManifestGolden(t *testing.T) {
 	m := Manifest{
 		Version: 2,
-		Head:    Head{Corpus: Corpus{[]string{"a/corpus"}, "", "sha256:0123456789012345678901234567890123456789012345678901234567890123", 3, 3, "bytes", 257}, Cut: corpus.Cut{Documents: true}, Samples: 3},
+		Head:    Head{Corpus: Corpus{[]string{"a/corpus"}, "", "sha256:0123456789012345678901234567890123456789012345678901234567890123", 3, 3, "bytes", 257, 256}, Cut: corpus.Cut{Documents: true}, Samples: 3},
 		Metrics: []Metric{{
 			Name: "length", Version: 2, Unit: "tokens", DType: "<i8",
 			Values: File{"values/length.npy", 152, strings.Repeat("a", 64)},
@@ -213,7 +214,7 @@ func TestManifestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := goldenHead + strings.Repeat("        7,\n", 100) + "        7\n      ]\n    }\n  ],\n" +
-		`  "checksum": "sha256:06f9697c84cabf37a8629ecebe49c964dc5faf81f43bbfa9b14235b6cd886ae9"` + "\n}\n"
+		`  "checksum": "sha256:5f07022f49845ee822573682b6449995bba4e890f50998ade601e35af38157d2"` + "\n}\n"
 	if diff := gocmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)
 	}
@@ -358,7 +359,7 @@ func sorted[T id](ctx context.Context, t *testing.T, values []float64, descendin
 	if err := errors.Join(v.WriteAt(values, 0), v.Close()); err != nil {
 		t.Fatal(err)
 	}
-	f, err := openValues(filepath.Join(dir, "v"), m, int64(len(values)))
+	f, err := openValues(filepath.Join(dir, "v"), m, int64(len(values)), os.O_RDWR)
 	if err != nil {
 		t.Fatal(err)
 	}

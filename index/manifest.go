@@ -66,7 +66,7 @@ func HeadOf(s *corpus.Samples) (Head, error) {
 	return Head{
 		Corpus: Corpus{
 			Paths: c.Paths(), Form: formName(c.Form()), Fingerprint: fingerprint, Documents: c.Documents(), Tokens: c.Tokens(),
-			Tokenizer: meta.Tokenizer, Vocabulary: meta.Vocabulary,
+			Tokenizer: meta.Tokenizer, Vocabulary: meta.Vocabulary, EndOfDocument: meta.EndOfDocument,
 		},
 		Cut:     s.Cut(),
 		Samples: s.Len(),
@@ -98,6 +98,14 @@ type Corpus struct {
 	Tokens      int64    `json:"tokens"`
 	Tokenizer   string   `json:"tokenizer,omitempty"`
 	Vocabulary  int      `json:"vocabulary,omitempty"` // 0: unknown
+	// EndOfDocument is the token that ends a document; -1: none, or unknown.
+	EndOfDocument int `json:"end_of_document"`
+}
+
+// Meaning says what the tokens are: what values may depend on beside the tokens
+// themselves.
+func (c Corpus) Meaning() string {
+	return fmt.Sprintf("tokens of %s, a vocabulary of %d, end of document %d", cmp.Or(c.Tokenizer, "an unknown tokenizer"), c.Vocabulary, c.EndOfDocument)
 }
 
 // Metric says what a column holds.

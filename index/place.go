@@ -112,6 +112,9 @@ func (p *place) clear() error {
 	if err := onlyOurs(p.partial); err != nil {
 		return err
 	}
+	if err := os.RemoveAll(filepath.Join(p.partial, StateName)); err != nil { // first; see leave
+		return fmt.Errorf("index %s: %w", p.dir, err)
+	}
 	entries, err := os.ReadDir(p.partial)
 	for _, e := range entries {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(p.partial, e.Name())))
@@ -140,24 +143,40 @@ func (p *place) publish() error {
 }
 
 // steps are what publish does, in order. A process killed between any two, or
-// within one, leaves an index at dir that is whole, or none that opens: the old
-// one's manifest goes first, and durably, before anything it lists.
+// within one, leaves an index at dir that is whole, or none; the new one is then
+// whole in the partial directory, and the old one in the one aside.
 func (p *place) steps() []func() error {
-	parent := filepath.Dir(p.dir)
+	parent, aside := filepath.Dir(p.dir), p.dir+".old"
 	remove := []func() error{
 		func() error { return onlyOurs(p.dir) }, // things may have changed since take
-		func() error { return os.RemoveAll(filepath.Join(p.dir, manifestName)) },
-		func() error { return atomicfile.SyncDir(p.dir) },
-		func() error { return os.RemoveAll(p.dir) },
+		func() error { return removeOurs(aside) },
+		func() error { return os.Rename(p.dir, aside) },
+	}
+	after := []func() error{
+		func() error { return removeOurs(aside) },
 	}
 	if !p.replace {
-		remove = nil
+		remove, after = nil, nil
 	}
-	return slices.Concat(remove, []func() error{
-		func() error { return os.RemoveAll(filepath.Join(p.partial, StateName)) },
-		func() error { return os.Rename(p.partial, p.dir) },
-		func() error { return atomicfile.SyncDir(parent) },
-	})
+	return slices.Concat(
+		[]func() error{func() error { return os.RemoveAll(filepath.Join(p.partial, StateName)) }},
+		remove,
+		[]func() error{
+			func() error { return os.Rename(p.partial, p.dir) },
+			func() error { return atomicfile.SyncDir(parent) },
+		},
+		after)
+}
+
+// removeOurs removes a directory that holds an index, or what is left of one.
+func removeOurs(dir string) error {
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := onlyOurs(dir); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
 }
 
 // leave unlocks the partial directory, and removes it if told to. After publish
@@ -166,7 +185,8 @@ func (p *place) leave(remove bool) {
 	if p.lock == nil {
 		return
 	}
-	if remove {
+	if remove { // the state first: without it, what is left is of no analysis
+		os.RemoveAll(filepath.Join(p.partial, StateName))
 		os.RemoveAll(p.partial)
 	}
 	p.lock.Close()

@@ -3,8 +3,10 @@ package index
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"slices"
@@ -26,6 +28,9 @@ type Values struct {
 	head  int64 // bytes before element 0
 
 	buffers sync.Pool
+
+	mu     sync.Mutex
+	failed error // of Sync
 }
 
 // OpenValues opens the values file of a metric at path, n numbers from sample
@@ -102,10 +107,10 @@ func (v *Values) refuse(values []float64, start int64) error {
 }
 
 // Copy writes the values of n samples from the file at path, which a Values of
-// that metric and those samples has made. A file that holds anything else is an
-// error of kind fault.Corrupt.
+// that metric and those samples has made. A file of anything else is an error of
+// kind fault.Corrupt.
 func (v *Values) Copy(ctx context.Context, path string, m Metric, first, n int64) error {
-	from, err := openValues(path, m, n)
+	from, err := openValues(path, m, n, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
@@ -118,8 +123,16 @@ func (v *Values) Copy(ctx context.Context, path string, m Metric, first, n int64
 	})
 }
 
-// Sync makes what was written durable.
-func (v *Values) Sync() error { return v.file.Sync() }
+// Sync makes what was written durable. Once it has failed it fails for ever: a
+// system tells of a lost write only once.
+func (v *Values) Sync() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.failed == nil {
+		v.failed = v.file.Sync()
+	}
+	return v.failed
+}
 
 // Close closes the file; Order makes it durable. A second Close does nothing.
 func (v *Values) Close() error {
@@ -140,9 +153,23 @@ type valueFile struct {
 	head  int64
 }
 
+// CheckValues says whether the file at path is one that a Values of that metric
+// has made of n numbers. If it is missing or another one, that is an error of
+// kind fault.Corrupt.
+func CheckValues(path string, m Metric, n int64) error {
+	f, err := openValues(path, m, n, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault.Corruptf("%s is missing, which an unfinished analysis has made; restart the analysis", path)
+	}
+	if err != nil {
+		return err
+	}
+	return f.close()
+}
+
 // openValues opens a file that Values has made of n numbers.
-func openValues(path string, m Metric, n int64) (*valueFile, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0) // to be synced, which some systems do only so
+func openValues(path string, m Metric, n int64, flag int) (*valueFile, error) {
+	f, err := os.OpenFile(path, flag, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -19,8 +19,8 @@ import (
 	"github.com/gradus-ml/gradus/internal/npy"
 )
 
-// Writer makes an index. It is not safe for concurrent use, but for
-// Order.
+// Writer makes an index. It is not safe for concurrent use, but for Order and
+// Wait.
 //
 // Everything is written in DIR.partial; Commit puts that in place of DIR. A
 // process killed at any point leaves at DIR the old index, the new one, or none
@@ -115,7 +115,7 @@ func (w *Writer) Order(ctx context.Context, m Metric, workers int, memory int64)
 	}
 	n := w.manifest.Samples
 	m.Values.Name, m.Order.Name = arrayName(valuesName, m.Name), arrayName(orderName, m.Name)
-	values, err := openValues(w.file(m.Values.Name), m, n)
+	values, err := openValues(w.file(m.Values.Name), m, n, os.O_RDWR) // to be synced, which some systems do only so
 	if err != nil {
 		return m, err
 	}
@@ -140,6 +140,14 @@ func (w *Writer) Order(ctx context.Context, m Metric, workers int, memory int64)
 func (w *Writer) Add(m Metric) error {
 	if err := w.checkNew(m); err != nil {
 		return err
+	}
+	if err := w.Wait(); err != nil {
+		return err
+	}
+	for _, f := range []File{m.Values, m.Order} {
+		if info, err := os.Stat(w.file(f.Name)); err != nil || info.Size() != f.Bytes {
+			return fault.Corruptf("%s: it is missing or cut off; restart the analysis", w.file(f.Name))
+		}
 	}
 	w.manifest.Metrics = append(w.manifest.Metrics, m)
 	return nil
@@ -259,10 +267,10 @@ func LoadStatistic(dir string, s Statistic) ([]byte, error) {
 }
 
 // Commit completes the index and puts it in place. If it fails before the old
-// index is touched, everything is taken back; if it fails while the new one
-// takes its place, the new one stays in DIR.partial, and the error says so.
+// index is touched, Abort or Suspend decides about what was made; if it fails
+// while the new one takes its place, the new one stays in DIR.partial, and the
+// error says so.
 func (w *Writer) Commit() error {
-	defer w.Abort()
 	if err := w.Wait(); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -156,8 +157,8 @@ func (f *analyzeFlags) validate(cmd *cobra.Command) error {
 	switch {
 	case f.analyzer.Checkpoint < 0:
 		return fault.Invalidf("--checkpoint %v: it must be a time above 0", f.analyzer.Checkpoint)
-	case f.merge && (f.shard != "" || f.from != ""):
-		return fault.Invalidf("--merge makes the index of parts that are done; it goes with neither --shard nor --from")
+	case f.merge && f.shard != "":
+		return fault.Invalidf("--merge makes the index of parts that are done; it does not go with --shard")
 	case f.wait != 0 && f.shard == "":
 		return fault.Invalidf("--wait is for --shard")
 	case f.shard != "" && f.parquet != "":
@@ -222,17 +223,11 @@ func (f *analyzeFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if f.from != "" {
-		old, err := index.Open(f.from)
-		if err != nil {
-			return err
-		}
-		defer old.Close()
-		if err := job.Extend(old, f.frozen); err != nil {
-			return err
-		}
-		f.analyzer.Force = f.analyzer.Force || filepath.Clean(f.from) == filepath.Clean(f.out)
+	done, err := f.extend(job)
+	if err != nil {
+		return err
 	}
+	defer done()
 	g := newGauge(cmd.ErrOrStderr())
 	f.analyzer.Progress = analyzeProgress(g)
 	if f.shard != "" {
@@ -246,9 +241,30 @@ func (f *analyzeFlags) run(cmd *cobra.Command) error {
 	return f.finish(cmd, result, samples)
 }
 
+// extend lets the job go on from the index --from, which is in use until done is
+// called.
+func (f *analyzeFlags) extend(job *analyze.Job) (done func() error, err error) {
+	if f.from == "" {
+		return func() error { return nil }, nil
+	}
+	old, err := index.Open(f.from)
+	if err != nil {
+		return nil, err
+	}
+	if err := job.Extend(old, f.frozen); err != nil {
+		old.Close()
+		return nil, err
+	}
+	f.analyzer.Force = f.analyzer.Force || filepath.Clean(f.from) == filepath.Clean(f.out)
+	return old.Close, nil
+}
+
 // goOn tells who interrupts an analysis that nothing is lost.
 func goOn(err error, kept string) error {
 	if errors.Is(err, context.Canceled) {
+		if _, err := os.Stat(kept); err != nil {
+			return interrupted("interrupted before anything was worth keeping")
+		}
 		return interrupted(fmt.Sprintf("interrupted; what is done is kept in %s, and the same command goes on from there", kept))
 	}
 	return err

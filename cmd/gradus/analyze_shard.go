@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// shardPoll is how often a part that waits looks for the others' statistics:
-// seldom enough for a network file system with a thousand parts.
-const shardPoll = 2 * time.Second
+// shardPoll is how often a part that waits looks for the others' statistics,
+// for which it reads how far each of them is.
+const shardPoll = 5 * time.Second
 
 // runShard makes one part.
 func (f *analyzeFlags) runShard(cmd *cobra.Command, job *analyze.Job, g *gauge) error {
@@ -96,6 +96,11 @@ func (f *analyzeFlags) runMerge(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	done, err := f.extend(job)
+	if err != nil {
+		return err
+	}
+	defer done()
 	g := newGauge(cmd.ErrOrStderr())
 	f.analyzer.Progress = analyzeProgress(g)
 	result, err := analyze.Merge(cmd.Context(), job, f.out, parts.Count, f.analyzer)
