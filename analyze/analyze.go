@@ -130,8 +130,8 @@ func Run(ctx context.Context, s *corpus.Samples, metrics []metric.Metric, dir st
 // the next Run of the same job goes on; another job there is an error of kind
 // fault.Mismatch, unless Options.Restart is set. A metric that fails, or gives
 // what is no finite number, ends the analysis with an error that names the
-// sample; with several at fault it is the first of them, for any number of
-// workers.
+// sample; with several at fault it is the first of them, for one metric and any
+// number of workers.
 func (j *Job) Run(ctx context.Context, dir string, o Options) (Result, error) {
 	o, err := o.withDefaults()
 	if err != nil {

@@ -39,6 +39,11 @@ func Merge(ctx context.Context, job *Job, dir string, count int, o Options) (Res
 		return Result{}, err
 	}
 	r := newRun(job, dir, o)
+	if m, ok, err := job.made(dir); err != nil {
+		return Result{}, err
+	} else if ok && !o.Force { // merged before, and killed when the shards were to go
+		return Result{Index: dir, Manifest: m, Workers: o.Workers}, removeShards(dir)
+	}
 	states, missing, err := shardStates(dir, count, job.Passes())
 	if err != nil {
 		return Result{}, err
@@ -100,10 +105,35 @@ func Merge(ctx context.Context, job *Job, dir string, count int, o Options) (Res
 	if err != nil {
 		return result, err
 	}
-	for s := range states { // the states first: what is left, if this is cut short, is of no shard
-		if err := os.RemoveAll(filepath.Join(s.dir(dir), index.StateName)); err != nil {
-			return result, err
+	return result, removeShards(dir)
+}
+
+// removeShards removes all shards, their states first: what is left, if that is
+// cut short, is of no analysis.
+func removeShards(dir string) error {
+	states, err := filepath.Glob(filepath.Join(shardsDir(dir), "*", index.StateName))
+	if err != nil {
+		return err
+	}
+	for _, s := range states {
+		if err := os.RemoveAll(s); err != nil {
+			return err
 		}
 	}
-	return result, os.RemoveAll(shardsDir(dir))
+	return os.RemoveAll(shardsDir(dir))
+}
+
+// made returns the manifest of the index at dir if it is the one that the job
+// makes.
+func (j *Job) made(dir string) (index.Manifest, bool, error) {
+	x, err := index.Open(dir)
+	if err != nil {
+		return index.Manifest{}, false, nil // none, or one that is to be replaced
+	}
+	defer x.Close()
+	id, err := j.identity(Shard{})
+	if err != nil {
+		return index.Manifest{}, false, err
+	}
+	return x.Manifest(), j.makes(id, x.Manifest()), nil
 }

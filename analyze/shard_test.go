@@ -150,6 +150,23 @@ func TestShardsMerge(t *testing.T) {
 		if _, err := os.Stat(dir + ".shards"); !errors.Is(err, os.ErrNotExist) {
 			t.Error("the shards are still there")
 		}
+		// A shard that comes late has nothing to do, and what a killed merge left
+		// goes.
+		if result, err := RunShard(context.Background(), job, dir, Shard{0, count}, Options{}); err != nil || !result.Done {
+			t.Fatalf("%+v, %v", result, err)
+		}
+		if _, err := os.Stat(dir + ".shards"); !errors.Is(err, os.ErrNotExist) {
+			t.Error("a late shard has begun anew")
+		}
+		if err := os.MkdirAll(Shard{0, count}.dir(dir), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Merge(context.Background(), job, dir, count, Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(dir + ".shards"); !errors.Is(err, os.ErrNotExist) {
+			t.Error("the shards are still there")
+		}
 		os.RemoveAll(dir)
 		s.Corpus().Close()
 	}

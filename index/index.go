@@ -10,7 +10,7 @@
 //	manifest.json         what the index is; see Manifest. Its presence makes the index whole
 //	values/<metric>.npy   one number a sample, in sample order: int64 or float64
 //	order/<metric>.npy    sample ids from easy to hard, ties by id: uint32, or
-//	                      uint64 from 2^32 samples on
+//	                      uint64 beyond 2^32 samples
 //	statistics/<name>.bin what the metrics gathered over the corpus before they
 //	                      could score: metric.Statistic in its binary form
 //

@@ -147,7 +147,7 @@ func (r *Report) memoryPage(p *printer) {
 	p.line("## Peak memory")
 	p.line("")
 	p.line("Rarity over windows of 128; the greatest resident set of the process, pages of mapped files included, as the system")
-	p.line("counts it. The output is the values and the order, 12 bytes a sample (16 from 2^32 samples on).")
+	p.line("counts it. The output is the values and the order, 12 bytes a sample (16 beyond 2^32 samples).")
 	p.line("")
 	p.line("| tokens | samples | --memory | peak, MiB | output, MiB | peak without output, MiB |")
 	p.line("|---:|---:|---|---|---:|---:|")
