@@ -290,3 +290,54 @@ func scoredMetric(name string, f scored) metric.Metric {
 	info.Name = name
 	return named{f, info}
 }
+
+// Killed while it writes the statistics of the whole, an extended analysis still
+// has those of its part.
+func TestExtendKilledInCommit(t *testing.T) {
+	base := t.TempDir()
+	all := text(100)
+	write(t, filepath.Join(base, "a"), 0, all[:60]...)
+	write(t, filepath.Join(base, "b"), 0, all...)
+	before, after := open(t, filepath.Join(base, "a"), corpus.Cut{Documents: true}), open(t, filepath.Join(base, "b"), corpus.Cut{Documents: true})
+	defer before.Corpus().Close()
+	defer after.Corpus().Close()
+	old, whole, grown := filepath.Join(base, "old"), filepath.Join(base, "whole"), filepath.Join(base, "new")
+	if _, err := Run(context.Background(), before, nil, old, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(context.Background(), after, nil, whole, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	x, err := index.Open(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	job, err := NewJob(after, []metric.Metric{metric.Length(), metric.Rarity()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := job.Extend(x, false); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	o := Options{Checkpoint: 1, BlockTokens: 200, Progress: func(p Progress) {
+		if p.Pass == "order" {
+			cancel()
+		}
+	}}
+	if _, err := job.Run(ctx, grown, o); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	// What commit writes first.
+	if _, err := index.KeepStatistic(grown+".partial", "token-counts", after.Corpus().Tokens(), []byte("of the whole")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := job.Run(context.Background(), grown, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(tree(t, grown), tree(t, whole)) {
+		t.Error("other bytes than an analysis of everything")
+	}
+}
