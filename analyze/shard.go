@@ -83,7 +83,8 @@ type ShardResult struct {
 // metric that needs statistics of the whole corpus is scored once all shards
 // have gathered theirs, and until then RunShard returns whom it waits for. To
 // call it again is right at any time: what is done is not done again, and what
-// was killed goes on; once Merge has ended the job there is nothing to do.
+// was killed goes on; once Merge has ended the job there is nothing to do,
+// unless Options.Force or Restart is set.
 func RunShard(ctx context.Context, job *Job, dir string, shard Shard, o Options) (ShardResult, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -93,7 +94,7 @@ func RunShard(ctx context.Context, job *Job, dir string, shard Shard, o Options)
 		return ShardResult{}, fault.Invalidf("no shard %s", shard)
 	}
 	result := ShardResult{Shard: shard}
-	if _, ok, err := job.made(dir); err != nil || ok && !o.Restart {
+	if _, ok, err := job.made(dir); err != nil || ok && !o.Restart && !o.Force {
 		result.Done = ok
 		return result, err
 	}
