@@ -136,32 +136,37 @@ func TestExtend(t *testing.T) {
 	})
 }
 
+// grownJob makes an index "old" of 60 documents in base, and a job that extends it
+// to 100.
+func grownJob(t *testing.T, base string, frozen bool) (job *Job, before, after *corpus.Samples) {
+	t.Helper()
+	all := text(100)
+	write(t, filepath.Join(base, "a"), 5000, all[:60]...)
+	write(t, filepath.Join(base, "b"), 5000, all...)
+	before, after = open(t, filepath.Join(base, "a"), corpus.Cut{Documents: true}), open(t, filepath.Join(base, "b"), corpus.Cut{Documents: true})
+	if _, err := Run(context.Background(), before, nil, filepath.Join(base, "old"), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	x, err := index.Open(filepath.Join(base, "old"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if job, err = NewJob(after, []metric.Metric{metric.Length(), metric.Rarity()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := job.Extend(x, frozen); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { errors.Join(x.Close(), before.Corpus().Close(), after.Corpus().Close()) })
+	return job, before, after
+}
+
 // Frozen statistics are those of the old corpus; only new samples are scored,
 // and the index says so.
 func TestExtendFrozen(t *testing.T) {
 	base := t.TempDir()
-	all := text(100)
-	write(t, filepath.Join(base, "a"), 5000, all[:60]...)
-	write(t, filepath.Join(base, "b"), 5000, all...)
-	before, after := open(t, filepath.Join(base, "a"), corpus.Cut{Documents: true}), open(t, filepath.Join(base, "b"), corpus.Cut{Documents: true})
-	defer before.Corpus().Close()
-	defer after.Corpus().Close()
+	job, before, after := grownJob(t, base, true)
 	old, grown := filepath.Join(base, "old"), filepath.Join(base, "new")
-	if _, err := Run(context.Background(), before, nil, old, Options{}); err != nil {
-		t.Fatal(err)
-	}
-	x, err := index.Open(old)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer x.Close()
-	job, err := NewJob(after, []metric.Metric{metric.Length(), metric.Rarity()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := job.Extend(x, true); err != nil {
-		t.Fatal(err)
-	}
 	result, err := job.Run(context.Background(), grown, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -295,29 +300,9 @@ func scoredMetric(name string, f scored) metric.Metric {
 // has those of its part.
 func TestExtendKilledInCommit(t *testing.T) {
 	base := t.TempDir()
-	all := text(100)
-	write(t, filepath.Join(base, "a"), 0, all[:60]...)
-	write(t, filepath.Join(base, "b"), 0, all...)
-	before, after := open(t, filepath.Join(base, "a"), corpus.Cut{Documents: true}), open(t, filepath.Join(base, "b"), corpus.Cut{Documents: true})
-	defer before.Corpus().Close()
-	defer after.Corpus().Close()
-	old, whole, grown := filepath.Join(base, "old"), filepath.Join(base, "whole"), filepath.Join(base, "new")
-	if _, err := Run(context.Background(), before, nil, old, Options{}); err != nil {
-		t.Fatal(err)
-	}
+	job, _, after := grownJob(t, base, false)
+	whole, grown := filepath.Join(base, "whole"), filepath.Join(base, "new")
 	if _, err := Run(context.Background(), after, nil, whole, Options{}); err != nil {
-		t.Fatal(err)
-	}
-	x, err := index.Open(old)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer x.Close()
-	job, err := NewJob(after, []metric.Metric{metric.Length(), metric.Rarity()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := job.Extend(x, false); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -21,17 +21,17 @@ func inOrder[J, R any](ctx context.Context, workers int, jobs iter.Seq[J], do fu
 		job  J
 		done chan result // holds one, so that no worker waits for it to be taken
 	}
-	todo := make(chan task)
+	work := make(chan task)
 	pending := make(chan task, 2*workers) // in order of jobs
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel() // before the wait
 	wg.Go(func() {
 		defer close(pending)
-		defer close(todo)
+		defer close(work)
 		for job := range jobs {
 			t := task{job, make(chan result, 1)}
-			for _, queue := range []chan task{pending, todo} {
+			for _, queue := range []chan task{pending, work} {
 				select {
 				case queue <- t:
 				case <-ctx.Done():
@@ -42,7 +42,7 @@ func inOrder[J, R any](ctx context.Context, workers int, jobs iter.Seq[J], do fu
 	})
 	for w := range workers {
 		wg.Go(func() {
-			for t := range todo {
+			for t := range work {
 				value, err := do(w, t.job)
 				t.done <- result{value, err}
 			}

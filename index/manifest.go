@@ -89,6 +89,21 @@ func (c Corpus) Open() (*corpus.Corpus, error) {
 	return corpus.OpenAs(form, c.Paths...)
 }
 
+// Open opens the corpus where it was when the index was made, and cuts it as it
+// was cut then; whether it is still the same, Index.Matches tells.
+func (h Head) Open() (*corpus.Samples, error) {
+	c, err := h.Corpus.Open()
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.Samples(h.Cut)
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
 // Corpus says what an index was made of.
 type Corpus struct {
 	Paths       []string `json:"paths"`          // of its parts, in order; the corpus may have moved since

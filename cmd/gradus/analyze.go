@@ -209,21 +209,30 @@ func (f *analyzeFlags) parse() ([]metric.Metric, error) {
 	return metrics().Parse(specs...)
 }
 
-func (f *analyzeFlags) run(cmd *cobra.Command) error {
+// job plans the analysis of samples that open opens. What it uses is open until
+// done is called.
+func (f *analyzeFlags) job(open func() (*corpus.Samples, error)) (job *analyze.Job, done func(), err error) {
 	measured, err := f.parse()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	samples, err := f.open()
+	samples, err := open()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer samples.Corpus().Close()
-	job, err := analyze.NewJob(samples, measured)
+	closeOld := func() error { return nil }
+	if job, err = analyze.NewJob(samples, measured); err == nil {
+		closeOld, err = f.extend(job)
+	}
 	if err != nil {
-		return err
+		samples.Corpus().Close()
+		return nil, nil, err
 	}
-	done, err := f.extend(job)
+	return job, func() { closeOld(); samples.Corpus().Close() }, nil
+}
+
+func (f *analyzeFlags) run(cmd *cobra.Command) error {
+	job, done, err := f.job(f.open)
 	if err != nil {
 		return err
 	}
@@ -238,7 +247,7 @@ func (f *analyzeFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return goOn(err, f.out+".partial")
 	}
-	return f.finish(cmd, result, samples)
+	return f.finish(cmd, result, job.Samples())
 }
 
 // extend lets the job go on from the index --from, which is in use until done is

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/gradus-ml/gradus/analyze"
-	"github.com/gradus-ml/gradus/corpus"
-	"github.com/gradus-ml/gradus/index"
 	"github.com/spf13/cobra"
 )
 
@@ -74,29 +72,14 @@ func (f *analyzeFlags) runMerge(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	specs := parts.Specs
-	if cmd.Flags().Changed("metric") {
-		specs = f.metrics
+	if !cmd.Flags().Changed("metric") {
+		f.metrics = parts.Specs
 	}
-	f.metrics = specs
-	measured, err := f.parse()
-	if err != nil {
-		return err
-	}
-	open := func() (*corpus.Samples, error) { return openRecorded(parts.Head) }
+	open := parts.Head.Open
 	if len(f.corpus) > 0 {
 		open = f.open
 	}
-	samples, err := open()
-	if err != nil {
-		return err
-	}
-	defer samples.Corpus().Close()
-	job, err := analyze.NewJob(samples, measured)
-	if err != nil {
-		return err
-	}
-	done, err := f.extend(job)
+	job, done, err := f.job(open)
 	if err != nil {
 		return err
 	}
@@ -108,19 +91,5 @@ func (f *analyzeFlags) runMerge(cmd *cobra.Command) error {
 	if err != nil {
 		return goOn(err, f.out+".shards")
 	}
-	return f.finish(cmd, result, samples)
-}
-
-// openRecorded opens the corpus where it was and cuts it as it was cut.
-func openRecorded(head index.Head) (*corpus.Samples, error) {
-	c, err := head.Corpus.Open()
-	if err != nil {
-		return nil, err
-	}
-	s, err := c.Samples(head.Cut)
-	if err != nil {
-		c.Close()
-		return nil, err
-	}
-	return s, nil
+	return f.finish(cmd, result, job.Samples())
 }
