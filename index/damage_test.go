@@ -419,7 +419,7 @@ func TestCrashPoints(t *testing.T) {
 				t.Fatal(err)
 			}
 			write(t, w.place.partial, manifestName, string(data))
-			steps := w.place.steps()
+			steps := w.place.steps(w.sweep)
 			for _, step := range steps[:min(crash, len(steps))] {
 				if err := step(); err != nil {
 					t.Fatal(err)
@@ -437,9 +437,9 @@ func TestCrashPoints(t *testing.T) {
 			} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fault.Corrupt) {
 				t.Errorf("replace %v, crash %d: %v", replace, crash, err)
 			}
-			want := []string{"none", "none", "new", "new"}
+			want := []string{"none", "none", "none", "new", "new"}
 			if replace { // the state goes, and the old one steps aside
-				want = []string{"old", "old", "old", "old", "none", "new", "new", "new"}
+				want = []string{"old", "old", "old", "old", "old", "none", "new", "new", "new"}
 			}
 			if found != want[crash] {
 				t.Errorf("replace %v, crash %d of %d: %s, want %s", replace, crash, len(steps), found, want[crash])

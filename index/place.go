@@ -126,8 +126,8 @@ func (p *place) clear() error {
 }
 
 // publish puts the partial directory, now whole, in place of dir.
-func (p *place) publish() error {
-	for i, step := range p.steps() {
+func (p *place) publish(sweep func() error) error {
+	for i, step := range p.steps(sweep) {
 		if err := step(); err != nil {
 			if i > 0 { // the old index may be gone: the new one must stay
 				p.lock.Close()
@@ -145,7 +145,7 @@ func (p *place) publish() error {
 // steps are what publish does, in order. A process killed between any two, or
 // within one, leaves an index at dir that is whole, or none; the new one is then
 // whole in the partial directory, and the old one in the one aside.
-func (p *place) steps() []func() error {
+func (p *place) steps(sweep func() error) []func() error {
 	parent, aside := filepath.Dir(p.dir), p.dir+".old"
 	remove := []func() error{
 		func() error { return onlyOurs(p.dir) }, // things may have changed since take
@@ -159,7 +159,7 @@ func (p *place) steps() []func() error {
 		remove, after = nil, nil
 	}
 	return slices.Concat(
-		[]func() error{func() error { return os.RemoveAll(filepath.Join(p.partial, StateName)) }},
+		[]func() error{func() error { return os.RemoveAll(filepath.Join(p.partial, StateName)) }, sweep},
 		remove,
 		[]func() error{
 			func() error { return os.Rename(p.partial, p.dir) },

@@ -247,13 +247,10 @@ func (w *Writer) Commit() error {
 	if err != nil {
 		return fmt.Errorf("index %s: %w", w.place.dir, err)
 	}
-	if err := w.sweep(); err != nil {
-		return err
-	}
 	if err := writeFile(w.file(manifestName), data); err != nil {
 		return err
 	}
-	return w.place.publish()
+	return w.place.publish(w.sweep)
 }
 
 // Whole returns the manifest of an index that an earlier Writer for DIR had
@@ -271,13 +268,15 @@ func (w *Writer) Publish() error {
 		return err
 	}
 	w.manifest = m
-	return w.place.publish()
+	return w.place.publish(w.sweep)
 }
 
 // sweep removes what the manifest does not list: temporary files of a killed
-// process, columns that were not finished.
+// process, columns that were not finished, what went with the state. It comes
+// when the manifest is there and the state is not, so that whatever is left is
+// enough to go on from.
 func (w *Writer) sweep() error {
-	keep := map[string]bool{StateName: true}
+	keep := map[string]bool{manifestName: true}
 	for _, m := range w.manifest.Metrics {
 		keep[m.Values.Name], keep[m.Order.Name] = true, true
 	}
