@@ -43,13 +43,13 @@ lint: ## gofmt, vet, staticcheck
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 golden: ## rewrite the expected outputs; read the diff before you commit it
-	$(GO) test ./cmd/gradus ./report ./train -update
+	$(GO) test ./cmd ./report ./train -update
 
 check-nanogpt: build ## the published nanoGPT CPU setting on Tiny Shakespeare, about 15 minutes
 	sh evidence/nanogpt/check.sh "$(SHAKESPEARE)"
 
 check-kills: ## kill -9 an analysis at 50 random moments, and go on from each
-	GRADUS_KILLS=50 $(GO) test -count=1 -v -run TestAnalyzeKilled ./cmd/gradus
+	GRADUS_KILLS=50 $(GO) test -count=1 -v -run TestAnalyzeKilled ./cmd
 
 check-billion: ## rarity of 10^9 tokens in 10^7 samples; needs 4 GB under TMPDIR, a few minutes
 	GRADUS_BILLION="$${TMPDIR:-/tmp}" $(GO) test -count=1 -v -timeout 30m -run TestBillion ./analyze

@@ -1,0 +1,154 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/gradus-ml/gradus/curriculum"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/recipe"
+	"github.com/gradus-ml/gradus/runlog"
+	"github.com/gradus-ml/gradus/train"
+)
+
+// checkRun proves a run: its log, its checkpoints, that they belong together,
+// and, where the recipe's corpus is at hand, that the log is what the plan asks
+// for.
+func checkRun(ctx context.Context, path string, _ checkOptions) (string, error) {
+	v, log, err := viewLog(filepath.Join(path, runlog.FileName))
+	if err != nil {
+		return "", err
+	}
+	v.Kind = "run"
+	checkpoints, err := train.Checkpoints(path)
+	if err != nil {
+		return "", err
+	}
+	for _, c := range checkpoints {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		if err := checkCheckpointOf(log, c); err != nil {
+			return "", err
+		}
+	}
+	compared, err := compareWithPlan(ctx, log, path)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s; checkpoints: %d; %s", v.words(), len(checkpoints), compared), nil
+}
+
+// checkCheckpointOf proves a checkpoint, and that it belongs to a log.
+func checkCheckpointOf(log *runlog.Log, path string) error {
+	v, err := viewCheckpoint(path)
+	if err != nil {
+		return err
+	}
+	if err := v.fits(); err != nil {
+		return err
+	}
+	switch {
+	case v.Recipe != log.Run.Recipe:
+		return fault.Mismatchf("%s is of recipe %s and the log beside it of %s", path, v.Recipe, log.Run.Recipe)
+	case v.Corpus != log.Run.Corpus:
+		return fault.Mismatchf("%s is of corpus %s and the log beside it of %s", path, v.Corpus, log.Run.Corpus)
+	case v.Step > int64(len(log.Steps)):
+		return fault.Corruptf("%s is of step %d and the log beside it ends at step %d: the log has lost its end; "+
+			"move the checkpoint away and resume from an older one", path, v.Step, len(log.Steps))
+	}
+	return nil
+}
+
+// planChecks is how many steps of a log are held against the plan: enough that
+// another order of samples cannot pass, few enough to take no time.
+const planChecks = 200
+
+// compareWithPlan says how far a log agrees with the plan of the recipe beside it.
+func compareWithPlan(ctx context.Context, log *runlog.Log, dir string) (string, error) {
+	b, err := openCopy(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Sprintf("not compared with its plan: %v", err), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer b.Close()
+	if err := sameOrigin(log, b, dir); err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, runlog.FileName)
+	sampler := b.Plan.Sampler()
+	n := min(len(log.Steps), planChecks)
+	var ids []int64
+	for i := range n {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		step := int64(i) * int64(len(log.Steps)-1) / int64(max(n-1, 1))
+		ids = sampler.At(ids[:0], step)
+		if err := agrees(log.Steps[step], b.Plan, curriculum.Digest(step, ids)); err != nil {
+			return "", fault.Corruptf("%s, line %d: %w; the plan in %s says otherwise", name, step+2, err, recipeFile)
+		}
+	}
+	return fmt.Sprintf("%d of its steps agree with the plan", n), nil
+}
+
+// openCopy binds the recipe that a run directory keeps. Its corpus may be named
+// from where the recipe came from, which is often the directory above.
+func openCopy(dir string) (*recipe.Bound, error) {
+	name := filepath.Join(dir, recipeFile)
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	above := filepath.Join(filepath.Dir(filepath.Clean(dir)), recipeFile)
+	var b *recipe.Bound
+	for _, from := range []string{name, above} {
+		r, parseErr := recipe.Parse(from, text)
+		if parseErr != nil {
+			return nil, parseErr
+		}
+		if b, err = recipe.Open(r); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return b, err
+}
+
+// sameOrigin reports a recipe or a corpus that is not that of the log.
+func sameOrigin(log *runlog.Log, b *recipe.Bound, dir string) error {
+	if hash := b.Recipe.Hash(); hash != log.Run.Recipe {
+		return fault.Mismatchf("%s has hash %s and the log beside it is of recipe %s: one of them was changed", filepath.Join(dir, recipeFile), hash, log.Run.Recipe)
+	}
+	fingerprint, err := b.Fingerprint()
+	if err != nil {
+		return err
+	}
+	if fingerprint != log.Run.Corpus {
+		return fault.Mismatchf("the run was made from corpus %s, and %s is %s", log.Run.Corpus, b.Corpus.Path(), fingerprint)
+	}
+	if steps := b.Plan.Steps(); steps != log.Run.Steps || int64(len(log.Steps)) > steps {
+		return fault.Mismatchf("the log is of %d planned steps, %d made, and the plan of %s has %d", log.Run.Steps, len(log.Steps), filepath.Join(dir, recipeFile), steps)
+	}
+	return nil
+}
+
+// agrees reports a step that is not the plan's.
+func agrees(s runlog.Step, p *curriculum.Plan, digest string) error {
+	stage := p.Stages()[p.StageAt(s.Step-1)]
+	after := p.PositionAt(s.Step)
+	switch shape := (curriculum.Shape{Rows: s.Rows, Length: s.Length, Kept: s.Kept}); {
+	case shape != stage.Shape:
+		return fmt.Errorf("a batch of %d x %d, %d kept, not %d x %d, %d kept", s.Rows, s.Length, s.Kept, stage.Rows, stage.Length, stage.Kept)
+	case s.Tokens != after.Tokens || s.LayerTokens != after.LayerTokens():
+		return fmt.Errorf("%d tokens and %v layer-tokens so far, not %d and %v", s.Tokens, s.LayerTokens, after.Tokens, after.LayerTokens())
+	case s.Digest != digest:
+		return fmt.Errorf("samples of digest %s, not %s", s.Digest, digest)
+	}
+	return nil
+}

@@ -1,6 +1,0 @@
-//go:build !unix || solaris || aix || illumos
-
-package main
-
-// peakMemory returns 0 where the system does not tell.
-func peakMemory() int64 { return 0 }

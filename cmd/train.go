@@ -1,0 +1,218 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gradus-ml/gradus/curriculum"
+	"github.com/gradus-ml/gradus/internal/atomicfile"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/recipe"
+	"github.com/gradus-ml/gradus/runlog"
+	"github.com/gradus-ml/gradus/train"
+	"github.com/spf13/cobra"
+)
+
+// recipeFile is the copy of its recipe that a run directory holds.
+const recipeFile = "recipe.yaml"
+
+func newTrain() *cobra.Command {
+	var out, backend string
+	var resume, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "train RECIPE --out DIR",
+		Short: "Train a model as a recipe says",
+		Long: `Train runs a recipe: it makes the batches of its curriculum, trains, evaluates on
+held-out documents with nothing dropped, and writes into DIR the run log
+(run.jsonl, one line a step), checkpoints and a copy of the recipe.
+
+Ctrl-C saves a checkpoint and stops; --resume goes on from the newest checkpoint.
+A run that was killed at any moment and resumed has the same weights and the same
+log, seconds aside, as one that was not.`,
+		Example: `  gradus train recipes/small.yaml --out runs/small
+  gradus train recipes/small.yaml --out runs/small --resume`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := needFlags(cmd, "out"); err != nil {
+				return err
+			}
+			if backend != "go" {
+				return fault.Invalidf("unknown backend %q; there is go", backend)
+			}
+			r, err := recipe.Load(args[0])
+			if err != nil {
+				return err
+			}
+			result, err := trainRecipe(cmd.Context(), r, out, resume, cmd.ErrOrStderr())
+			if errors.Is(err, context.Canceled) && result.Checkpoint != "" {
+				return interrupted(fmt.Sprintf("interrupted; step %d is saved in %s; go on with: gradus train %s --out %s --resume",
+					result.Step, result.Checkpoint, shellWord(args[0]), shellWord(out)))
+			}
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), result)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %d steps done", r.Name, result.Step)
+			if result.HeldOut != 0 {
+				fmt.Fprintf(cmd.OutOrStdout(), ", held-out loss %.4f nats a token", result.HeldOut)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "; weights in %s\n", result.Checkpoint)
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&out, "out", "", "directory of the run")
+	f.BoolVar(&resume, "resume", false, "go on from the newest checkpoint in the directory")
+	f.StringVar(&backend, "backend", "go", "what computes: go, which needs nothing installed")
+	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	return cmd
+}
+
+// trainRecipe runs a recipe in a directory and shows how it goes on.
+func trainRecipe(ctx context.Context, r *recipe.Recipe, dir string, resume bool, progress io.Writer) (train.Result, error) {
+	b, err := recipe.Open(r)
+	if err != nil {
+		return train.Result{}, err
+	}
+	defer b.Close()
+	c, err := b.Training(dir)
+	if err != nil {
+		return train.Result{}, err
+	}
+	c.Resume = resume
+	if resume && !holdsRun(dir) {
+		return train.Result{}, fmt.Errorf("%s holds no run to resume; start it without --resume", dir)
+	}
+	if !resume {
+		undo, err := copyRecipe(r, dir)
+		if err != nil {
+			return train.Result{}, err
+		}
+		defer func() {
+			if !holdsRun(dir) { // it did not begin
+				undo()
+			}
+		}()
+	}
+	meter := newTrainMeter(progress, r, b)
+	c.Progress = meter.show
+	budget := ""
+	if clock := curriculum.Clock(r.Budget.Clock); clock != curriculum.Steps {
+		budget = fmt.Sprintf(", %s %s", count(int64(r.BudgetTotal())), clock)
+	}
+	fmt.Fprintf(progress, "%s: %s, %s parameters; %d steps%s\n", r.Name, b.Model, count(b.Model.Parameters()), b.Plan.Steps(), budget)
+	result, err := train.Train(ctx, c)
+	meter.close()
+	return result, err
+}
+
+// holdsRun reports whether a directory has a run's log.
+func holdsRun(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, runlog.FileName))
+	return err == nil
+}
+
+// copyRecipe keeps the recipe beside the run that is to begin in a directory,
+// where none may lie yet; undo takes back what it made.
+func copyRecipe(r *recipe.Recipe, dir string) (undo func(), err error) {
+	undo = func() {}
+	if holdsRun(dir) {
+		return undo, fault.Invalidf("%s holds a run already; go on with --resume, or choose another --out", dir)
+	}
+	name := filepath.Join(dir, recipeFile)
+	switch text, err := os.ReadFile(name); {
+	case err == nil && bytes.Equal(text, r.Text()):
+		return undo, nil
+	case err == nil:
+		return undo, fault.Invalidf("%s is another recipe than %s; choose another --out", name, r.Path())
+	case !errors.Is(err, fs.ErrNotExist):
+		return undo, err
+	}
+	_, err = os.Stat(dir)
+	fresh := errors.Is(err, fs.ErrNotExist)
+	undo = func() {
+		os.Remove(name)
+		if fresh {
+			os.Remove(dir)
+		}
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return undo, err
+	}
+	err = atomicfile.Write(name, func(w io.Writer) error {
+		_, err := w.Write(r.Text())
+		return err
+	})
+	if err != nil {
+		undo()
+	}
+	return undo, err
+}
+
+// A trainMeter shows a run under way: one line rewritten on a terminal, a line
+// at every evaluation elsewhere.
+type trainMeter struct {
+	out      io.Writer
+	terminal bool
+	total    float64
+	clock    curriculum.Clock
+	name     string
+	last     time.Time
+	from     train.Progress // where the rate is counted from
+	begun    time.Time
+}
+
+func newTrainMeter(out io.Writer, r *recipe.Recipe, b *recipe.Bound) *trainMeter {
+	return &trainMeter{out: out, terminal: isTerminal(out), total: r.BudgetTotal(), clock: curriculum.Clock(r.Budget.Clock), name: r.Name}
+}
+
+func (m *trainMeter) show(p train.Progress) {
+	now := time.Now()
+	if m.begun.IsZero() {
+		m.begun, m.from = now, p
+	}
+	if m.terminal {
+		if now.Sub(m.last) < 200*time.Millisecond && p.HeldOut == nil {
+			return
+		}
+		m.last = now
+		fmt.Fprintf(m.out, "\r\x1b[K%s", m.line(p, now))
+	}
+	if p.HeldOut != nil {
+		if m.terminal {
+			fmt.Fprint(m.out, "\r\x1b[K")
+		}
+		fmt.Fprintf(m.out, "%s  held-out loss %.4f\n", m.line(p, now), *p.HeldOut)
+	}
+}
+
+// line says where the run stands and how long it will go on.
+func (m *trainMeter) line(p train.Progress, now time.Time) string {
+	share := p.Position.On(m.clock) / m.total
+	text := fmt.Sprintf("%s %3.0f%%  step %d  loss %.3f  length %d", m.name, 100*min(share, 1), p.Step.Step, p.Loss, p.Length)
+	if p.Kept < p.Length {
+		text += fmt.Sprintf(" (%d kept)", p.Kept)
+	}
+	done := share - m.from.Position.On(m.clock)/m.total
+	if elapsed := now.Sub(m.begun); done > 0 && elapsed > time.Second {
+		speed := float64(p.Tokens-m.from.Tokens) / elapsed.Seconds()
+		left := time.Duration(float64(elapsed) / done * max(1-share, 0)).Round(time.Second)
+		text += fmt.Sprintf("  %s tokens/s  %s left", count(int64(speed)), left)
+	}
+	return text
+}
+
+func (m *trainMeter) close() {
+	if m.terminal {
+		fmt.Fprint(m.out, "\r\x1b[K")
+	}
+}
