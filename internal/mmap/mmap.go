@@ -1,9 +1,10 @@
-// Package mmap maps files into memory for reading.
+// Package mmap maps files into memory.
 //
-// It has one noun, the File: the bytes of a file, paged in by the system as
-// they are touched, so that a corpus larger than memory can be read at random.
-// On Linux, macOS and the BSDs it is a mapping; elsewhere the file is read into
-// memory.
+// It has two nouns. A File is the bytes of a file for reading, paged in by the
+// system as they are touched, so that a corpus larger than memory can be read
+// at random. A Shared is a file that is written through its map, at random. On
+// Linux, macOS and the BSDs they are mappings; elsewhere the file is read into
+// memory, and written from there.
 //
 // Pages that were touched count as the process's memory until the system wants
 // them back, and touching what another program cut off kills the process. So
