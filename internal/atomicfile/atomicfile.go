@@ -142,6 +142,19 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 	return f.file.WriteAt(p, off)
 }
 
+// Handle flushes what was written and returns the temporary file itself, to be
+// mapped and written at random. It is still Commit or Abort that closes it, and
+// any map of it must be closed before Commit.
+func (f *File) Handle() (*os.File, error) {
+	if f.done {
+		return nil, fs.ErrClosed
+	}
+	if err := f.buf.Flush(); err != nil {
+		return nil, err
+	}
+	return f.file, f.settle()
+}
+
 // Sync flushes the file to the disk. Its size and modification time are final
 // after it unless more is written; Commit calls it anyway.
 func (f *File) Sync() error {

@@ -57,6 +57,32 @@ func TestCommitReplaces(t *testing.T) {
 	}
 }
 
+// A Handle is the file that Commit puts in place, with all that was written.
+func TestHandle(t *testing.T) {
+	dir := t.TempDir()
+	f, err := Create(filepath.Join(dir, "a.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(f, "buffered"); err != nil {
+		t.Fatal(err)
+	}
+	h, err := f.Handle()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.WriteAt([]byte("B"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, dir, map[string]string{"a.txt": "Buffered"})
+	if _, err := f.Handle(); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("a Handle after Commit: %v", err)
+	}
+}
+
 func TestTargetUntouchedUntilCommit(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a.txt")
