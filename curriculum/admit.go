@@ -1,108 +1,271 @@
 package curriculum
 
 import (
-	"slices"
+	"context"
+	"math"
+	"runtime"
 	"sort"
+	"sync"
 
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/internal/intarray"
+	"github.com/gradus-ml/gradus/internal/keyed"
 )
 
-// valueBlock is how many values admit reads from a column at a time.
+// valueBlock is how many values are read from a column at a time.
 const valueBlock = 1 << 14
 
-// admit fills order, pools and the stages' Pool: it finds for each sample the
-// first difficulty at which all metrics let it in, and sorts by that.
-func (p *Plan) admit() error {
-	c := &p.config
-	levels := p.levels()
-	// thresholds[m][l] is the largest value of metric m admitted at level l; of
-	// a descending metric, all values are negated.
-	thresholds := make([][]float64, len(c.Admit))
-	for m, a := range c.Admit {
-		thresholds[m] = make([]float64, len(levels))
-		for l, stage := range levels {
-			d := p.stages[stage].Difficulty[m]
-			if a.By == Percentile {
-				if d <= 0 || d > 100 {
-					return fault.Invalidf("%s: the pace gives the percentile %v; it must lie above 0 and at most at 100", a.Metric, d)
-				}
-				d = a.easy(a.Column.Quantile(d))
-			}
-			thresholds[m][l] = d
-		}
-	}
+// A gate is one metric of one source: at which levels it lets a sample in, and
+// drops it again.
+type gate struct {
+	column  Column
+	sign    float64   // of easiness: 1, or -1 where larger values come first
+	ceiling []float64 // largest sign*value admitted at each level; it never falls
+	floor   []float64 // smallest; nil: none
+}
 
-	// A counting sort: count the samples of each level, then place them.
-	levelOf := make([]int32, c.Samples) // len(levels) where never admitted
-	counts := make([]int64, len(levels)+1)
-	values := make([]float64, valueBlock)
-	for start := int64(0); start < c.Samples; start += valueBlock {
-		block := levelOf[start:min(start+valueBlock, c.Samples)]
-		for m, a := range c.Admit {
-			a.Column.Values(values[:len(block)], start)
-			for i := range block {
-				level := int32(sort.SearchFloat64s(thresholds[m], a.easy(values[i])))
-				block[i] = max(block[i], level)
+// gates returns the gates of a source at the plan's levels.
+func (p *Plan) gates(source int) ([]gate, error) {
+	var gates []gate
+	for m, a := range p.config.Admit {
+		g := gate{column: p.config.Sources[source].Columns[m], sign: 1}
+		if a.Descending {
+			g.sign = -1
+		}
+		for _, l := range p.levels {
+			t, err := g.threshold(&a, l.Difficulty[m])
+			if err != nil {
+				return nil, err
+			}
+			g.ceiling = append(g.ceiling, t)
+			if a.Floor.Pace == nil {
+				continue
+			}
+			if t = math.Inf(-1); a.By == Value || l.Floor[m] > 0 {
+				if t, err = g.threshold(&a, l.Floor[m]); err != nil {
+					return nil, err
+				}
+			}
+			g.floor = append(g.floor, t)
+		}
+		if p.config.Control == Reverse {
+			g.reverse()
+		}
+		gates = append(gates, g)
+	}
+	return gates, nil
+}
+
+// threshold turns a difficulty into the sign*value that it stands for.
+func (g *gate) threshold(a *Admission, d float64) (float64, error) {
+	if a.By == Value {
+		return g.sign * d, nil
+	}
+	if !(d > 0 && d <= 100) {
+		return 0, fault.Invalidf("%s: the pace gives the percentile %v; it must lie above 0 and at most at 100", a.Metric, d)
+	}
+	return g.sign * g.column.Quantile(d), nil
+}
+
+// reverse turns the gate around: it admits as many samples, the hardest, and its
+// floor drops as many, the hardest too.
+func (g *gate) reverse() {
+	n := g.column.Len()
+	at := func(rank int64) float64 { return g.sign * g.column.Ranked(rank) }
+	for l, t := range g.ceiling {
+		admitted := int64(sort.Search(int(n), func(i int) bool { return at(int64(i)) > t }))
+		g.ceiling[l] = math.Inf(-1)
+		if admitted > 0 {
+			g.ceiling[l] = -at(n - admitted)
+		}
+	}
+	for l, t := range g.floor {
+		dropped := int64(sort.Search(int(n), func(i int) bool { return at(int64(i)) >= t }))
+		switch {
+		case dropped == 0:
+			g.floor[l] = math.Inf(-1)
+		case dropped == n:
+			g.floor[l] = math.Inf(1)
+		default:
+			g.floor[l] = -at(n - 1 - dropped)
+		}
+	}
+	g.sign = -g.sign
+}
+
+// entry returns the first level whose ceiling lets a value in; len(ceiling): none.
+func (g *gate) entry(value float64) int {
+	e := g.sign * value
+	low, n := 0, len(g.ceiling)
+	for n > 0 {
+		half := n >> 1
+		if g.ceiling[low+half] < e {
+			low += half + 1
+			n -= half + 1
+		} else {
+			n = half
+		}
+	}
+	return low
+}
+
+// exit returns the first level whose floor drops a value; len(ceiling): none.
+func (g *gate) exit(value float64) int {
+	if g.floor == nil {
+		return len(g.ceiling)
+	}
+	e := g.sign * value
+	return sort.Search(len(g.floor), func(l int) bool { return g.floor[l] > e })
+}
+
+// Cells. Samples that enter and leave at the same levels, and that an earlier run
+// left in the same state, form a cell: a number below cellSpace, or out.
+//
+//	cell = (entry * (levels+1) + exit) * 2 + done
+//
+// Without floors no sample leaves, and exit is left out of the number.
+type cells struct {
+	levels int
+	floors bool
+}
+
+// maxCells bounds the counters that placing keeps, 8 bytes a cell and worker:
+// 4 million levels without floors, 2,047 with them.
+const maxCells = 1 << 23
+
+func (c cells) space() int {
+	if c.floors {
+		return c.levels * (c.levels + 1) * 2
+	}
+	return c.levels * 2
+}
+
+// out is the cell of a sample that is never admitted.
+func (c cells) out() int64 { return int64(c.space()) }
+
+func (c cells) number(entry, exit int) int64 {
+	switch {
+	case exit <= entry:
+		return c.out()
+	case c.floors:
+		return int64(entry*(c.levels+1)+exit) * 2
+	default:
+		return int64(entry) * 2
+	}
+}
+
+func (c cells) parts(cell int) (entry, exit int, done bool) {
+	done = cell&1 != 0
+	if c.floors {
+		return cell / 2 / (c.levels + 1), cell / 2 % (c.levels + 1), done
+	}
+	return cell / 2, c.levels, done
+}
+
+// classify finds the cell of every sample of a source.
+func (p *Plan) classify(ctx context.Context, source int, gates []gate, c cells) (*intarray.Writer, error) {
+	s := &p.config.Sources[source]
+	to, err := intarray.New("", 4, s.Samples)
+	if err != nil {
+		return nil, err
+	}
+	eachRange(s.Samples, func(_ int, start, end int64) {
+		entry, exit := make([]int, valueBlock), make([]int, valueBlock)
+		values := make([]float64, valueBlock)
+		for ; start < end && ctx.Err() == nil; start += valueBlock {
+			n := int(min(valueBlock, end-start))
+			clear(entry)
+			for i := range exit {
+				exit[i] = c.levels
+			}
+			for m := range gates {
+				g := &gates[m]
+				g.column.Values(values[:n], start)
+				for i, v := range values[:n] {
+					entry[i] = max(entry[i], g.entry(v))
+					exit[i] = min(exit[i], g.exit(v))
+				}
+			}
+			for i := range n {
+				cell := c.number(entry[i], exit[i])
+				if s.Excluded != nil && s.Excluded(start+int64(i)) {
+					cell = excludedCell
+				}
+				to.Set(start+int64(i), cell)
 			}
 		}
-		for i := range block {
-			if c.Excluded != nil && c.Excluded(start+int64(i)) {
-				block[i] = int32(len(levels))
+	})
+	if err := ctx.Err(); err != nil {
+		to.Abort()
+		return nil, err
+	}
+	if p.config.Control == Random {
+		if err := p.shuffleCells(source, to); err != nil {
+			to.Abort()
+			return nil, err
+		}
+	}
+	eachRange(s.Samples, func(_ int, start, end int64) {
+		done := p.config.From != nil && p.config.From.Done != nil
+		for id := start; id < end; id++ {
+			switch cell := to.At(id); {
+			case cell == excludedCell:
+				to.Set(id, c.out())
+			case done && cell != c.out() && p.config.From.Done(source, id):
+				to.Set(id, cell+1)
 			}
-			counts[block[i]]++
+		}
+	})
+	return to, nil
+}
+
+// excludedCell marks held-out samples while cells are shuffled.
+const excludedCell = math.MaxUint32
+
+// shuffleCells gives every sample that may be served the cell of another.
+func (p *Plan) shuffleCells(source int, to *intarray.Writer) error {
+	var eligible int64
+	for id := range to.Len() {
+		if to.At(id) != excludedCell {
+			eligible++
 		}
 	}
-	if counts[0] == 0 {
-		return p.emptyStart(thresholds)
+	all, err := intarray.New("", 4, eligible)
+	if err != nil {
+		return err
 	}
-	ends := make([]int64, len(levels))
-	total := int64(0)
-	for l := range levels {
-		total += counts[l]
-		ends[l] = total
-	}
-	p.order = make([]int64, total)
-	next := append([]int64{0}, ends[:len(ends)-1]...)
-	for id, l := range levelOf {
-		if int(l) < len(levels) {
-			p.order[next[l]] = int64(id)
-			next[l]++
+	defer all.Abort()
+	k := int64(0)
+	for id := range to.Len() {
+		if cell := to.At(id); cell != excludedCell {
+			all.Set(k, cell)
+			k++
 		}
 	}
-	for i := range p.stages {
-		level := lastAtMost(len(levels), func(l int) int64 { return int64(levels[l]) }, int64(i))
-		p.stages[i].Pool = ends[level]
+	order := keyed.NewKey(p.config.Seed, "random control", Version).Sub(uint64(source)).Permutation(uint64(eligible))
+	k = 0
+	for id := range to.Len() {
+		if to.At(id) != excludedCell {
+			to.Set(id, all.At(int64(order.At(uint64(k)))))
+			k++
+		}
 	}
-	p.pools = slices.Compact(ends)
 	return nil
 }
 
-// easy turns a value so that smaller is easier.
-func (a Admission) easy(v float64) float64 {
-	if a.Descending {
-		return -v
+// eachRange splits [0, n) among the processors; results must not depend on how.
+func eachRange(n int64, do func(worker int, start, end int64)) {
+	workers := rangeWorkers(n)
+	var wait sync.WaitGroup
+	for w := range workers {
+		wait.Go(func() {
+			do(w, n*int64(w)/int64(workers), n*int64(w+1)/int64(workers))
+		})
 	}
-	return v
+	wait.Wait()
 }
 
-// levels returns the first stage of each distinct difficulty.
-func (p *Plan) levels() []int {
-	var levels []int
-	for i := range p.stages {
-		if i == 0 || !slices.Equal(p.stages[i].Difficulty, p.stages[i-1].Difficulty) {
-			levels = append(levels, i)
-		}
-	}
-	return levels
-}
-
-// emptyStart explains why no sample is admitted at the first step.
-func (p *Plan) emptyStart(thresholds [][]float64) error {
-	for m, a := range p.config.Admit {
-		if easiest := a.Column.Quantile(0); a.easy(easiest) > thresholds[m][0] {
-			return fault.Invalidf("%s: the pace starts at %v and the easiest sample has %v, so the first batch would be empty; "+
-				"raise 'from' to at least %v", a.Metric, p.stages[0].Difficulty[m], easiest, easiest)
-		}
-	}
-	return fault.Invalidf("no sample is admitted by all metrics at the first step (or all that are, are held out); raise 'from' of a pace")
+// rangeWorkers is the number of ranges that eachRange makes.
+func rangeWorkers(n int64) int {
+	return max(1, min(runtime.GOMAXPROCS(0), int(n/valueBlock)))
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/pace"
 )
 
 // A Clock is what a run's time is counted in. Curricula and routing change how
@@ -49,12 +50,21 @@ func (p Position) On(c Clock) float64 {
 	}
 }
 
-// plus returns the position after n more steps of a shape.
-func (p Position) plus(n int64, s Shape, routed int) Position {
+// plus returns the position after n more steps that cost c each.
+func (p Position) plus(n int64, c cost) Position {
 	p.Steps += n
-	p.Tokens += n * s.Tokens()
-	p.LayerSum += n * s.layerSum(p.Layers, routed)
+	p.Tokens += n * c.tokens
+	p.LayerSum += n * c.layerSum
 	return p
+}
+
+// A cost is what one step adds to a position.
+type cost struct{ tokens, layerSum int64 }
+
+// A Timed pace counts on a clock of its own. The zero Timed is no pace.
+type Timed struct {
+	pace.Pace
+	Clock Clock // empty: the plan's
 }
 
 // A Shape is the size of a batch: what a compiled graph is compiled for.
@@ -66,8 +76,3 @@ type Shape struct {
 
 // Tokens returns the tokens that enter the first layer.
 func (s Shape) Tokens() int64 { return int64(s.Rows) * int64(s.Length) }
-
-// layerSum returns the tokens summed over the layers, of which routed see Kept.
-func (s Shape) layerSum(layers, routed int) int64 {
-	return int64(s.Rows) * (int64(layers-routed)*int64(s.Length) + int64(routed)*int64(s.Kept))
-}

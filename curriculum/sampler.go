@@ -4,143 +4,109 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-
-	"github.com/gradus-ml/gradus/internal/keyed"
+	"iter"
 )
-
-// Version names the algorithm that orders samples. It is part of a recipe's
-// promise: the same version gives the same ids in every release.
-const Version = 1
 
 // A Sampler gives the ids of any step of a plan. It has no state and is safe for
 // concurrent use.
 //
-// Samples that joined at the same stage form a segment of the plan's order. A
-// phase is a run of steps with one pool of P samples, and its slots (the places
-// in its batches) are numbered q = 0, 1, ... Slot q takes place
-// (a*q + b) mod P of the pool, where a is near P over the golden ratio and prime
-// to P: over any P slots every place is taken once, over any few the places are
-// spread evenly, and b is random, so the expected composition of a batch is
-// exactly uniform over the pool. The place only chooses the segment. Which of
-// the segment's samples is served follows from how often the segment has been
-// drawn since the run began: its samples are dealt out pass by pass, each pass
-// in a keyed random order, so that none repeats while a twin waits. That count
-// is the number of earlier slots that fell into the segment, a sum of floors
-// with a closed form (apportion.go); this is what makes any step as cheap as
-// the next.
+// A batch's places are slots, and three questions lead from a slot to an id, each
+// answered in proportion: which bucket does the step serve, which source does the
+// slot serve, and which segment of the source's pool. Each answer is where the
+// slot's point lies on a lane, so that every prefix of the slots has nearly exact
+// proportions, and the number of earlier slots with the same answer has a closed
+// form (lane.go). That number is the slot's own number one question further, and
+// in the end the number of draws from a segment. A segment's units are dealt out
+// pass by pass, each pass in a keyed random order, so that none repeats while a
+// twin waits.
+//
+// This is what makes any step as cheap as the next. docs/decisions/0018 has the
+// reasons and the bounds.
 type Sampler struct {
-	plan   *Plan
-	key    keyed.Key
-	phases []phase
+	plan  *Plan
+	draws [][]*draws // of [source][bucket]
 }
 
-// A phase is a run of steps with one pool.
-type phase struct {
-	first  int64 // its first step
-	pool   int64
-	lane   lane
-	served []int64 // draws from each segment before the phase
-}
-
-// Sampler returns the plan's sampler.
+// Sampler returns the plan's sampler. A plan of the schedule only has none.
 func (p *Plan) Sampler() *Sampler {
-	s := &Sampler{plan: p, key: keyed.NewKey(p.config.Seed, "sampler", Version)}
-	for _, stage := range p.stages {
-		n := len(s.phases)
-		if n > 0 && s.phases[n-1].pool == stage.Pool {
-			continue
+	if p.config.ScheduleOnly {
+		panic("curriculum: a plan of the schedule only has no sampler")
+	}
+	s := &Sampler{plan: p, draws: make([][]*draws, len(p.units))}
+	for i := range p.units {
+		for b := range p.units[i] {
+			s.draws[i] = append(s.draws[i], newDraws(p, i, b))
 		}
-		served := make([]int64, s.segments(stage.Pool))
-		if n > 0 {
-			last := &s.phases[n-1]
-			slots := (stage.First - last.first) * int64(p.config.Batch)
-			for j := range last.served {
-				lo, hi := s.bounds(j)
-				served[j] = last.served[j] + last.lane.count(slots, hi) - last.lane.count(slots, lo)
-			}
-		}
-		s.phases = append(s.phases, phase{
-			first: stage.First, pool: stage.Pool, served: served,
-			lane: newLane(stage.Pool, s.key.Sub(uint64(n)).Stream()),
-		})
 	}
 	return s
 }
 
-// segments returns how many segments a pool of the given size holds.
-func (s *Sampler) segments(pool int64) int {
-	return 1 + lastAtMost(len(s.plan.pools), func(i int) int64 { return s.plan.pools[i] }, pool)
-}
-
-// bounds returns the places of segment j in the order.
-func (s *Sampler) bounds(j int) (lo, hi int64) {
-	if j > 0 {
-		lo = s.plan.pools[j-1]
-	}
-	return lo, s.plan.pools[j]
-}
-
-// segment returns the index of the segment that holds a place of the order.
-func (s *Sampler) segment(place int64) int {
-	if place < s.plan.pools[0] {
-		return 0
-	}
-	return 1 + lastAtMost(len(s.plan.pools), func(i int) int64 { return s.plan.pools[i] }, place)
-}
-
 // At appends the ids of a step's global batch to dst and returns it: always
-// exactly Batch ids, in random order. Rank r of w takes its share with Slice. At
-// panics on a step outside the plan.
+// exactly Form.Units ids, in random order. Rank r of w takes its share with
+// Slice. At panics on a step outside the plan.
 func (s *Sampler) At(dst []int64, step int64) []int64 {
-	s.plan.mustHold(step)
-	ph := &s.phases[lastAtMost(len(s.phases), func(i int) int64 { return s.phases[i].first }, step)]
-	batch := s.plan.config.Batch
-	firstSlot := (step - ph.first) * int64(batch)
+	return s.batch(dst, step, s.plan.StageAt(step), func(source, bucket int) *cursor {
+		return newCursor(s.draws[source][bucket], source, false)
+	})
+}
 
-	start := len(dst)
-	dst = append(dst, make([]int64, batch)...)
-	out := dst[start:]
-	deals := make([]deal, len(ph.served))
-	shuffle := s.key.Sub(1 << 32).Sub(uint64(step)).Permutation(uint64(batch))
-	for i := range batch {
-		j := s.segment(ph.lane.place(firstSlot + int64(i)))
-		d := &deals[j]
-		if !d.begun {
-			lo, hi := s.bounds(j)
-			before := ph.served[j] + ph.lane.count(firstSlot, hi) - ph.lane.count(firstSlot, lo)
-			d.begin(s.key.Sub(2<<32|uint64(j)), lo, hi-lo, before)
+// From yields the steps from one on, to the end of the plan, with the ids of
+// each: what At gives, faster than asking for one after the other. The ids are
+// valid until the next step.
+func (s *Sampler) From(step int64) iter.Seq2[int64, []int64] {
+	return func(yield func(int64, []int64) bool) {
+		if step >= s.plan.Steps() {
+			return
 		}
-		out[shuffle.At(uint64(i))] = s.plan.order[d.next()]
+		cursors := make([][]*cursor, len(s.draws))
+		for i := range cursors {
+			cursors[i] = make([]*cursor, len(s.draws[i]))
+		}
+		take := func(source, bucket int) *cursor {
+			if cursors[source][bucket] == nil {
+				cursors[source][bucket] = newCursor(s.draws[source][bucket], source, true)
+			}
+			return cursors[source][bucket]
+		}
+		var ids []int64
+		stage := s.plan.StageAt(step)
+		for ; step < s.plan.Steps(); step++ {
+			if at := &s.plan.stages[stage]; step == at.First+at.Steps {
+				stage++
+			}
+			if ids = s.batch(ids[:0], step, stage, take); !yield(step, ids) {
+				return
+			}
+		}
+	}
+}
+
+// batch appends the ids of a step of a stage.
+func (s *Sampler) batch(dst []int64, step int64, stage int, take func(source, bucket int) *cursor) []int64 {
+	st := &s.plan.stages[stage]
+	k := st.form(step)
+	f := &st.Batches[k]
+	first := st.formsBefore(k, step) * int64(f.Units)
+	start := len(dst)
+	for source, share := range f.mix {
+		if share == 0 {
+			continue
+		}
+		from, to := f.slots(source, first), f.slots(source, first+int64(f.Units))
+		if from == to {
+			continue
+		}
+		d := s.draws[source][f.Bucket]
+		dst = take(source, f.Bucket).draw(dst, int(d.phaseOf[stage]), d.before[stage]+from, to-from)
+	}
+	// Fisher and Yates, from the step's own stream.
+	stream := s.plan.key.Sub(shuffleKey).Sub(uint64(step)).Stream()
+	out := dst[start:]
+	for i := len(out) - 1; i > 0; i-- {
+		j := stream.Uint64N(uint64(i) + 1)
+		out[i], out[j] = out[j], out[i]
 	}
 	return dst
-}
-
-// A deal serves the samples of one segment, pass by pass.
-type deal struct {
-	begun    bool
-	key      keyed.Key
-	lo, size int64
-	pass     int64
-	at       int64 // place within the pass
-	order    keyed.Permutation
-}
-
-// begin sets the deal to where it stands after served draws.
-func (d *deal) begin(key keyed.Key, lo, size, served int64) {
-	*d = deal{begun: true, key: key, lo: lo, size: size, pass: served / size, at: served % size}
-	d.order = key.Sub(uint64(d.pass)).Permutation(uint64(size))
-}
-
-// next returns the place in the plan's order of the next sample.
-func (d *deal) next() int64 {
-	if d.at == d.size {
-		d.pass++
-		d.at = 0
-		d.order = d.key.Sub(uint64(d.pass)).Permutation(uint64(d.size))
-	}
-	place := d.lo + int64(d.order.At(uint64(d.at)))
-	d.at++
-	return place
 }
 
 // Slice returns the share of rank in a world of the given size: contiguous, in

@@ -1,0 +1,284 @@
+package curriculum
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"path/filepath"
+
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/internal/intarray"
+)
+
+// units are the units of one source in one bucket, in the order of the plan:
+// cell by cell, so that what is admitted is a few runs of it.
+type units struct {
+	order    *intarray.Array
+	segments []segment
+}
+
+// A segment is the units that enter and leave at the same levels.
+type segment struct {
+	Low     int64 `json:"low"` // its places in the order: [Low, High)
+	High    int64 `json:"high"`
+	Waiting int64 `json:"waiting"` // how many of them, the first, come before any other again
+	Entry   int   `json:"entry"`   // the level at which it enters
+	Exit    int   `json:"exit"`    // and leaves; the number of levels: never
+	Inputs  int64 `json:"inputs"`  // of its units
+	// Used is how many of them fit in the rows of each of Plan.uses.
+	Used []int64 `json:"used,omitempty"`
+}
+
+func (s *segment) size() int64 { return s.High - s.Low }
+
+// live reports whether the segment is admitted at a level.
+func (s *segment) live(level int) bool { return s.Entry <= level && level < s.Exit }
+
+// A sorted is a source's samples in the order of cells.
+type sorted struct {
+	order *intarray.Array
+	runs  []run
+}
+
+// A run is the samples of one cell.
+type run struct {
+	low, high   int64
+	entry, exit int
+	done        bool
+	// deciles counts the samples in each tenth of each metric's difficulty.
+	deciles [][10]int64
+}
+
+// sort orders a source's samples by cell, and by id within one: a counting sort.
+func (p *Plan) sort(ctx context.Context, source int, gates []gate) (*sorted, error) {
+	c := cells{levels: len(p.levels)}
+	for _, g := range gates {
+		c.floors = c.floors || g.floor != nil
+	}
+	if c.space() > maxCells {
+		return nil, fault.Invalidf("the paces make %d levels of difficulty, too many with a floor; raise 'step' of a pace", c.levels)
+	}
+	cell, err := p.classify(ctx, source, gates, c)
+	if err != nil {
+		return nil, err
+	}
+	defer cell.Abort()
+	n := cell.Len()
+	counts := make([][]int64, rangeWorkers(n))
+	eachRange(n, func(w int, start, end int64) {
+		counts[w] = make([]int64, c.space()+1)
+		for id := start; id < end; id++ {
+			counts[w][cell.At(id)]++
+		}
+	})
+	// Where each range puts its samples of each cell.
+	s := &sorted{}
+	at := int64(0)
+	runOf := make([]int32, c.space())
+	for k := range c.space() {
+		low := at
+		for w := range counts {
+			at, counts[w][k] = at+counts[w][k], at
+		}
+		if at > low {
+			entry, exit, done := c.parts(k)
+			runOf[k] = int32(len(s.runs))
+			s.runs = append(s.runs, run{low: low, high: at, entry: entry, exit: exit, done: done})
+		}
+	}
+	path := ""
+	if p.config.Sources[source].Units == nil {
+		path = p.file("order", source, 0)
+	}
+	order, err := intarray.New(path, intarray.Width(n), at)
+	if err != nil {
+		return nil, err
+	}
+	defer order.Abort()
+	tenths := make([][9]float64, len(gates))
+	for m := range gates {
+		tenths[m] = gates[m].tenths()
+	}
+	deciles := make([][][][10]int64, len(counts))
+	eachRange(n, func(w int, start, end int64) {
+		deciles[w] = make([][][10]int64, len(s.runs))
+		for r := range s.runs {
+			deciles[w][r] = make([][10]int64, len(gates))
+		}
+		values := make([]float64, valueBlock)
+		for ; start < end && ctx.Err() == nil; start += valueBlock {
+			n := min(valueBlock, end-start)
+			for m := range gates {
+				gates[m].column.Values(values[:n], start)
+				for i := range n {
+					if k := cell.At(start + i); k != c.out() {
+						deciles[w][runOf[k]][m][tenth(&tenths[m], gates[m].sign*values[i])]++
+					}
+				}
+			}
+			for id := start; id < start+n; id++ {
+				if k := cell.At(id); k != c.out() {
+					order.Set(counts[w][k], id)
+					counts[w][k]++
+				}
+			}
+		}
+	})
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	for r := range s.runs {
+		s.runs[r].deciles = make([][10]int64, len(gates))
+		for w := range deciles {
+			for m := range gates {
+				for d, x := range deciles[w][r][m] {
+					s.runs[r].deciles[m][d] += x
+				}
+			}
+		}
+	}
+	s.order, err = order.Finish()
+	return s, err
+}
+
+// tenths returns the largest easiness of each tenth of the samples but the last.
+func (g *gate) tenths() (t [9]float64) {
+	for d := range t {
+		t[d] = g.sign * g.column.Quantile(float64(10*(d+1)))
+	}
+	return t
+}
+
+func tenth(t *[9]float64, e float64) int {
+	d := 0
+	for _, x := range t {
+		if e > x {
+			d++
+		}
+	}
+	return d
+}
+
+// ids yields the samples of a run.
+func (s *sorted) ids(r run) iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		for at := r.low; at < r.high; at++ {
+			if !yield(s.order.At(at)) {
+				return
+			}
+		}
+	}
+}
+
+// arrange turns a source's samples into the units of its buckets.
+func (p *Plan) arrange(ctx context.Context, source int, s *sorted) error {
+	maker := p.config.Sources[source].Units
+	if maker == nil {
+		p.units[source] = []units{{order: s.order, segments: p.windows(s)}}
+		return nil
+	}
+	defer s.order.Close()
+	buckets := p.config.Buckets
+	files := make([]*intarray.Appender, len(buckets))
+	defer func() {
+		for _, f := range files {
+			if f != nil {
+				f.Abort()
+			}
+		}
+	}()
+	for b := range buckets {
+		var err error
+		if files[b], err = intarray.Append(p.file("order", source, b), 8); err != nil {
+			return err
+		}
+	}
+	made := make([]units, len(buckets))
+	var failed error
+	for _, r := range s.runs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		starts := make([]int64, len(buckets))
+		for b := range buckets {
+			starts[b] = files[b].Len()
+			joins := len(made[b].segments) > 0
+			if joins {
+				last := &made[b].segments[len(made[b].segments)-1]
+				joins = r.done && last.Entry == r.entry && last.Exit == r.exit
+			}
+			if !joins {
+				made[b].segments = append(made[b].segments, segment{
+					Low: starts[b], High: starts[b], Entry: r.entry, Exit: r.exit, Used: make([]int64, len(p.uses)),
+				})
+			}
+		}
+		discarded, err := maker.Arrange(s.ids(r), func(b int, unit int64, inputs int) {
+			g := &made[b].segments[len(made[b].segments)-1]
+			g.Inputs += int64(inputs)
+			for u, most := range p.uses {
+				g.Used[u] += int64(min(inputs, most))
+			}
+			if err := files[b].Append(unit); err != nil {
+				failed = err
+			}
+		})
+		if err == nil {
+			err = failed
+		}
+		if err != nil {
+			return err
+		}
+		p.discarded += discarded
+		for b := range buckets {
+			g := &made[b].segments[len(made[b].segments)-1]
+			g.High = files[b].Len()
+			if !r.done {
+				g.Waiting = g.size()
+			}
+			if g.Waiting == 0 {
+				g.Waiting = g.size()
+			}
+			if g.size() == 0 {
+				made[b].segments = made[b].segments[:len(made[b].segments)-1]
+			}
+		}
+	}
+	for b := range buckets {
+		var err error
+		if made[b].order, err = files[b].Finish(); err != nil {
+			return err
+		}
+	}
+	p.units[source] = made
+	return nil
+}
+
+// windows returns the segments of samples that are units as they are.
+func (p *Plan) windows(s *sorted) []segment {
+	length := int64(p.config.Buckets[0].Length)
+	var segments []segment
+	for _, r := range s.runs {
+		if n := len(segments); r.done && n > 0 && segments[n-1].Entry == r.entry && segments[n-1].Exit == r.exit {
+			segments[n-1].High = r.high
+		} else {
+			segments = append(segments, segment{Low: r.low, High: r.high, Waiting: r.high - r.low, Entry: r.entry, Exit: r.exit})
+		}
+	}
+	for i := range segments {
+		g := &segments[i]
+		g.Inputs = g.size() * length
+		for _, most := range p.uses {
+			g.Used = append(g.Used, g.size()*min(length, int64(most)))
+		}
+	}
+	return segments
+}
+
+// file names a file of the plan; empty: a temporary one.
+func (p *Plan) file(what string, source, bucket int) string {
+	if p.config.Dir == "" {
+		return ""
+	}
+	return filepath.Join(p.config.Dir, fmt.Sprintf("%s-%d-%d.npy", what, source, bucket))
+}
