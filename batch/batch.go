@@ -59,7 +59,7 @@ func NewMaker(s *corpus.Samples, p *curriculum.Plan, policy route.Policy, routed
 	}
 	if s.Cut().Documents {
 		for _, shape := range p.Shapes() {
-			if shape.Rows != p.Batch() {
+			if shape.Rows != p.Stages()[0].Batches[0].Units {
 				return nil, fault.Invalidf("documents cannot be reshaped into several rows; use 'apply: truncate'")
 			}
 		}
@@ -82,7 +82,7 @@ func (m *Maker) Make(step int64, rank, world int) (*Batch, error) {
 		return nil, fault.Invalidf("rank %d of a world of %d; ranks count from 0 to one less than the world", rank, world)
 	}
 	ids := m.IDs(step)
-	shape := m.plan.Stages()[m.plan.StageAt(step)].Shape
+	shape := m.plan.BatchAt(step).Shape
 	rowsPerSample := shape.Rows / len(ids)
 	first := len(ids) * rank / world * rowsPerSample
 	ids = curriculum.Slice(ids, rank, world)

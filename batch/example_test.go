@@ -1,6 +1,7 @@
 package batch_test
 
 import (
+	"context"
 	"fmt"
 	"log"
 	"os"
@@ -48,8 +49,9 @@ func Example() {
 		log.Fatal(err)
 	}
 	routed := route.Inner(3)
-	plan, err := curriculum.Compile(curriculum.Config{
-		Seed: 1, Samples: samples.Len(), Batch: 2, Window: 4, Length: length, Keep: pace.Constant(2),
+	plan, err := curriculum.Compile(context.Background(), curriculum.Config{
+		Seed: 1, Sources: []curriculum.Source{{Samples: samples.Len()}}, Buckets: []curriculum.Bucket{{Length: 4, Units: 2}},
+		Length: curriculum.Timed{Pace: length}, Keep: curriculum.Timed{Pace: pace.Constant(2)},
 		Layers: 3, Routed: len(routed), Clock: curriculum.Steps, Budget: 4,
 	})
 	if err != nil {

@@ -140,11 +140,11 @@ func sameOrigin(log *runlog.Log, b *recipe.Bound, dir string) error {
 
 // agrees reports a step that is not the plan's.
 func agrees(s runlog.Step, p *curriculum.Plan, digest string) error {
-	stage := p.Stages()[p.StageAt(s.Step-1)]
 	after := p.PositionAt(s.Step)
+	planned := p.BatchAt(s.Step - 1).Shape
 	switch shape := (curriculum.Shape{Rows: s.Rows, Length: s.Length, Kept: s.Kept}); {
-	case shape != stage.Shape:
-		return fmt.Errorf("a batch of %d x %d, %d kept, not %d x %d, %d kept", s.Rows, s.Length, s.Kept, stage.Rows, stage.Length, stage.Kept)
+	case shape != planned:
+		return fmt.Errorf("a batch of %d x %d, %d kept, not %d x %d, %d kept", s.Rows, s.Length, s.Kept, planned.Rows, planned.Length, planned.Kept)
 	case s.Tokens != after.Tokens || s.LayerTokens != after.LayerTokens():
 		return fmt.Errorf("%d tokens and %v layer-tokens so far, not %d and %v", s.Tokens, s.LayerTokens, after.Tokens, after.LayerTokens())
 	case s.Digest != digest:

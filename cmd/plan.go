@@ -87,7 +87,7 @@ func viewPlan(b *recipe.Bound) planView {
 		v.HeldOut = b.HeldOut.String()
 	}
 	for _, s := range v.Stages {
-		v.Run.FLOPs += float64(s.Steps) * b.Model.FLOPs(s.Rows, s.Length, s.Kept)
+		v.Run.FLOPs += float64(s.Steps) * b.Model.FLOPs(s.Batches[0].Rows, s.Batches[0].Length, s.Batches[0].Kept)
 	}
 	window := b.Recipe.Window()
 	perStep := int64(b.Recipe.Batch.Size) * int64(window)
@@ -119,7 +119,7 @@ func printPlan(out io.Writer, b *recipe.Bound, v planView) error {
 		first := v.Stages[i]
 		last := first
 		steps := int64(0)
-		for ; i < len(v.Stages) && v.Stages[i].Shape == first.Shape; i++ {
+		for ; i < len(v.Stages) && v.Stages[i].Batches[0].Shape == first.Batches[0].Shape; i++ {
 			last = v.Stages[i]
 			steps += last.Steps
 		}
@@ -127,7 +127,7 @@ func printPlan(out io.Writer, b *recipe.Bound, v planView) error {
 		for m := range v.Metrics {
 			fmt.Fprintf(w, "%s\t", span(fmt.Sprintf("%g", first.Difficulty[m]), fmt.Sprintf("%g", last.Difficulty[m])))
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t\n", span(count(first.Pool), count(last.Pool)), first.Rows, first.Length, first.Kept)
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t\n", span(count(first.Pool), count(last.Pool)), first.Batches[0].Rows, first.Batches[0].Length, first.Batches[0].Kept)
 	}
 	fmt.Fprintf(w, "\n\tsteps\ttokens\tlayer-tokens\tFLOPs\t\n")
 	for _, c := range []struct {

@@ -40,10 +40,10 @@ func planSheet(b *recipe.Bound, v planView) chart.Sheet {
 		charts = append(charts, d.staircase("Admitted difficulty: "+name, unit, low, high, of))
 	}
 	window := float64(b.Recipe.Window())
-	charts = append(charts, d.staircase("Length of a row", "tokens", 0, window, func(s curriculum.Stage) float64 { return float64(s.Length) }))
+	charts = append(charts, d.staircase("Length of a row", "tokens", 0, window, func(s curriculum.Stage) float64 { return float64(s.Batches[0].Length) }))
 	if len(b.Model.Routed) > 0 {
 		charts = append(charts, d.staircase("Tokens of a row that the routed layers see", "tokens", 0, window,
-			func(s curriculum.Stage) float64 { return float64(s.Kept) }))
+			func(s curriculum.Stage) float64 { return float64(s.Batches[0].Kept) }))
 	}
 	return chart.Sheet{
 		Title: "Plan of " + v.Name,

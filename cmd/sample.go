@@ -38,7 +38,7 @@ one rank's share; the shares of all ranks make up the step.`,
 			}
 			ids := b.Plan.Sampler().At(nil, step)
 			stage := b.Plan.Stages()[b.Plan.StageAt(step)]
-			v := stepView{Samples: []servedView{}, Step: step, Digest: curriculum.Digest(step, ids), Shape: stage.Shape, Pool: stage.Pool}
+			v := stepView{Samples: []servedView{}, Step: step, Digest: curriculum.Digest(step, ids), Shape: b.Plan.BatchAt(step).Shape, Pool: stage.Pool}
 			for _, id := range curriculum.Slice(ids, rank, world) {
 				served, err := viewSample(b, id)
 				if err != nil {

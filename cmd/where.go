@@ -87,7 +87,8 @@ func viewUses(ctx context.Context, b *recipe.Bound, id int64) (usesView, error) 
 	sampler := b.Plan.Sampler()
 	var ids []int64
 	for _, s := range b.Plan.Stages() {
-		tokens := min(s.Rows/b.Plan.Batch()*s.Length, int(end-start-1)) // the last is only predicted
+		f := s.Batches[0]
+		tokens := min(f.Rows/f.Units*f.Length, int(end-start-1)) // the last is only predicted
 		for step := s.First; step < s.First+s.Steps; step++ {
 			if step%1024 == 0 && ctx.Err() != nil {
 				return v, ctx.Err()

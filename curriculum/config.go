@@ -27,7 +27,6 @@ type Column interface {
 	Values(dst []float64, start int64) // metric of samples start, start+1, ...
 	Quantile(percent float64) float64  // value at rank ceil(percent/100*Len), from the easiest on
 	Ranked(rank int64) float64         // value of the sample at a rank, 0 the easiest
-	Rank(value float64) int64          // samples at most as hard as value
 }
 
 // An Admission lets samples in by one metric along a pace.

@@ -43,6 +43,10 @@ func (c *Column) Value(id int64) float64 { return c.values.Float64(id) }
 // be in [0, Len()); it panics otherwise, as slicing does.
 func (c *Column) Values(dst []float64, start int64) { c.values.Float64s(dst, start) }
 
+// Ranked returns the value of the sample at a rank of the order, which must be in
+// [0, Len()).
+func (c *Column) Ranked(rank int64) float64 { return c.Value(c.At(rank)) }
+
 // At returns the id of the sample at a rank of the order: 0 is the easiest, the
 // one with the smallest value (the largest, if the metric is Descending), and
 // of those the smallest id. The rank must be in
@@ -55,7 +59,7 @@ func (c *Column) At(rank int64) int64 { return c.order.Int64(rank) }
 // always some sample's value. NaN counts as 0. The easiest is at 0, the largest
 // value if the metric is Descending.
 func (c *Column) Quantile(percent float64) float64 {
-	return c.Value(c.At(rankOf(percent, c.Len())))
+	return c.Ranked(rankOf(percent, c.Len()))
 }
 
 // rankOf is the nearest rank. The product comes before the division: 7/100*100

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -68,7 +69,7 @@ func Open(r *Recipe) (b *Bound, err error) {
 	if err != nil {
 		return b, err
 	}
-	if b.Plan, err = curriculum.Compile(c); err != nil {
+	if b.Plan, err = curriculum.Compile(context.TODO(), c); err != nil {
 		return b, fmt.Errorf("%s: %w", r.path, err)
 	}
 	return b, nil
@@ -77,6 +78,9 @@ func Open(r *Recipe) (b *Bound, err error) {
 // Close releases the files.
 func (b *Bound) Close() error {
 	var errs []error
+	if b.Plan != nil {
+		errs = append(errs, b.Plan.Close())
+	}
 	if b.Index != nil {
 		errs = append(errs, b.Index.Close())
 	}
@@ -164,12 +168,13 @@ func (b *Bound) holdOut() (err error) {
 func (b *Bound) curriculum() (curriculum.Config, error) {
 	r := b.Recipe
 	c := curriculum.Config{
-		Seed: r.Seed, Samples: b.Samples.Len(), Batch: r.Batch.Size, Window: r.Window(),
+		Seed: r.Seed, Buckets: []curriculum.Bucket{{Length: r.Window(), Units: r.Batch.Size}},
 		Layers: b.Model.Layers, Routed: len(b.Model.Routed),
 		Clock: curriculum.Clock(r.Budget.Clock), Budget: r.BudgetTotal(), Shapes: r.Shapes,
 	}
+	source := curriculum.Source{Samples: b.Samples.Len()}
 	if b.HeldOut != nil && b.evaluation == b.Corpus || r.Sample.Documents {
-		c.Excluded = func(id int64) bool { return b.HoldsOut(id) || b.predictsNothing(id) }
+		source.Excluded = func(id int64) bool { return b.HoldsOut(id) || b.predictsNothing(id) }
 	}
 	for i, m := range r.Curriculum {
 		at := fmt.Sprintf("curriculum[%d]", i)
@@ -178,7 +183,10 @@ func (b *Bound) curriculum() (curriculum.Config, error) {
 			return c, err
 		}
 		if m.Apply != "" {
-			c.Length, c.Apply = p, curriculum.Apply(m.Apply)
+			c.Length = curriculum.Timed{Pace: p}
+			if m.Apply == "reshape" {
+				c.RowsPer = func(full, length int) int { return full / length }
+			}
 			continue
 		}
 		if err := b.openIndex(at); err != nil {
@@ -188,15 +196,17 @@ func (b *Bound) curriculum() (curriculum.Config, error) {
 		if err != nil {
 			return c, fmt.Errorf("%s: %w", r.place(at+".metric"), err)
 		}
-		c.Admit = append(c.Admit, curriculum.Admission{Metric: m.Metric, Column: column, By: curriculum.By(m.By), Pace: p, Descending: column.Metric().Descending})
+		c.Admit = append(c.Admit, curriculum.Admission{Metric: m.Metric, By: curriculum.By(m.By), Pace: curriculum.Timed{Pace: p}, Descending: column.Metric().Descending})
+		source.Columns = append(source.Columns, column)
 	}
 	if r.routes() {
 		p, err := r.pace("routing.keep", r.Routing.Keep)
 		if err != nil {
 			return c, err
 		}
-		c.Keep = p
+		c.Keep = curriculum.Timed{Pace: p}
 	}
+	c.Sources = []curriculum.Source{source}
 	return c, nil
 }
 

@@ -89,7 +89,7 @@ func (r *Recipe) validateMetric(i int) error {
 		if m.By != string(curriculum.Value) && m.By != string(curriculum.Percentile) {
 			return r.errorf(at+".by", "unknown %q; there are value and percentile", m.By)
 		}
-	case string(curriculum.Truncate), string(curriculum.Reshape):
+	case "truncate", "reshape":
 		if m.Metric != "length" {
 			return r.errorf(at+".apply", "only the metric length shapes the batch, not %s", m.Metric)
 		}

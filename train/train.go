@@ -216,7 +216,7 @@ func (r *run) restore(path string) error {
 }
 
 func (r *run) flopsAt(step int64) float64 {
-	s := r.Plan.Stages()[r.Plan.StageAt(step)].Shape
+	s := r.Plan.BatchAt(step).Shape
 	return r.Model.FLOPs(s.Rows, s.Length, s.Kept)
 }
 
@@ -241,8 +241,10 @@ func (r *run) loop(ctx context.Context) error {
 		}
 		if s := r.Plan.StageAt(step); s != stage {
 			stage = s
-			if err := r.engine.compile(r.Plan.Stages()[s].Shape); err != nil {
-				return err
+			for _, f := range r.Plan.Stages()[s].Batches {
+				if err := r.engine.compile(f.Shape); err != nil {
+					return err
+				}
 			}
 		}
 		if err := r.step(step, stage, next.batch); err != nil {

@@ -35,7 +35,7 @@ func (c counting) Make(step int64, rank, world int) (*batch.Batch, error) {
 	if err := c.fail[step]; err != nil {
 		return nil, err
 	}
-	s := c.plan.Stages()[c.plan.StageAt(step)].Shape
+	s := c.plan.BatchAt(step).Shape
 	b := text(s, uint64(step))
 	b.IDs = c.plan.Sampler().At(nil, step)
 	if s.Kept < s.Length {
@@ -65,15 +65,16 @@ func text(s curriculum.Shape, seed uint64) *batch.Batch {
 // the routed layer.
 func small(t testing.TB, dir string) Config {
 	t.Helper()
-	grow := func(from, to, step, until float64) pace.Pace {
+	grow := func(from, to, step, until float64) curriculum.Timed {
 		p, err := pace.NewRoot(pace.Root{From: from, To: to, Step: step, Until: until, Degree: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return p
+		return curriculum.Timed{Pace: p}
 	}
-	plan, err := curriculum.Compile(curriculum.Config{
-		Seed: 3, Samples: 50, Batch: 5, Window: 8, Length: grow(4, 8, 4, 8), Keep: grow(3, 8, 5, 14),
+	plan, err := curriculum.Compile(t.Context(), curriculum.Config{
+		Seed: 3, Sources: []curriculum.Source{{Samples: 50}}, Buckets: []curriculum.Bucket{{Length: 8, Units: 5}},
+		Length: grow(4, 8, 4, 8), Keep: grow(3, 8, 5, 14),
 		Layers: tiny.Layers, Routed: 1, Clock: curriculum.Steps, Budget: 20,
 	})
 	if err != nil {
@@ -411,7 +412,7 @@ func TestTrainRefuses(t *testing.T) {
 }
 
 func shortPlan(t *testing.T) *curriculum.Plan {
-	plan, err := curriculum.Compile(curriculum.Config{Samples: 50, Batch: 5, Window: 8, Layers: 3, Clock: curriculum.Steps, Budget: 3})
+	plan, err := curriculum.Compile(t.Context(), curriculum.Config{Sources: []curriculum.Source{{Samples: 50}}, Buckets: []curriculum.Bucket{{Length: 8, Units: 5}}, Layers: 3, Clock: curriculum.Steps, Budget: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
