@@ -3,6 +3,7 @@
 // A Config describes a GPT; Params lists its weights, with the names that
 // Hugging Face's GPT-2 gives them; Loss and Gradients build the graph of one
 // batch. Routing enters as an input: the positions that each routed layer keeps.
+// So do the documents that rows hold side by side, which do not see each other.
 //
 // Gradients are not left to automatic differentiation: each operation of
 // ops.go returns its result together with its pullback (the map from the

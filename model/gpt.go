@@ -4,13 +4,22 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/support/exceptions"
 )
 
 // A Batch is what one pass over the model reads.
+//
+// Documents and Positions are there for rows that hold several documents side by
+// side, both or neither. Without them each row is one document that begins at
+// position 0. With them a token attends to the tokens of its own document only, so
+// the losses of a row are those of its documents alone. Padding is a document too:
+// any number that no real document of its row has, at position 0.
 type Batch struct {
-	Inputs *Node // int32 [b, s]: token ids
-	Labels *Node // int32 [b, s]: the next token's id; negative where nothing is predicted
-	Kept   *Node // int32 [len(Routed), b, k]: ascending positions; nil: every layer sees every token
+	Inputs    *Node // int32 [b, s]: token ids
+	Labels    *Node // int32 [b, s]: the next token's id; negative where nothing is predicted
+	Kept      *Node // int32 [len(Routed), b, k]: ascending places in the row; nil: every layer sees every token
+	Documents *Node // int32 [b, s]: which document of its row a token belongs to
+	Positions *Node // int32 [b, s]: a token's place in its document, 0 to Context-1
 }
 
 // Loss builds the graph of the summed cross-entropy of a batch in nats, a
@@ -40,8 +49,11 @@ func (c Config) Gradients(weights []*Node, batch Batch, scale *Node) (loss *Node
 // pullback of their sum.
 func (c Config) pass(weights []*Node, batch Batch) (losses *Node, pull func(scale *Node) []*Node) {
 	b, s := batch.Inputs.Shape().Dimensions[0], batch.Inputs.Shape().Dimensions[1]
-	tokens, positions := weights[0], weights[1]
-	x, pullEmbed := embed(batch.Inputs, tokens, positions)
+	if (batch.Documents == nil) != (batch.Positions == nil) {
+		exceptions.Panicf("model: a batch has documents without positions, or positions without documents; give both or neither")
+	}
+	tokens, places := weights[0], weights[1]
+	x, pullEmbed := embed(batch.Inputs, batch.Positions, tokens, places)
 
 	pulls := make([]func(dy *Node) (*Node, []*Node), c.Layers)
 	routed := 0 // how many routed layers came before
@@ -49,11 +61,11 @@ func (c Config) pass(weights []*Node, batch Batch) (losses *Node, pull func(scal
 		w := weights[2+perLayer*l : 2+perLayer*(l+1)]
 		if batch.Kept != nil && routed < len(c.Routed) && c.Routed[routed] == l {
 			kept := Slice(batch.Kept, AxisElem(routed))
-			x, pulls[l] = routedBlock(x, w, kept, b, s, c.Heads)
+			x, pulls[l] = routedBlock(x, w, kept, batch.Documents, b, s, c.Heads)
 			routed++
 			continue
 		}
-		x, pulls[l] = fullBlock(x, w, b, s, c.Heads)
+		x, pulls[l] = fullBlock(x, w, batch.Documents, b, s, c.Heads)
 	}
 
 	last := 2 + perLayer*c.Layers
@@ -87,14 +99,21 @@ func (c Config) pass(weights []*Node, batch Batch) (losses *Node, pull func(scal
 }
 
 // embed returns the tokens' embeddings plus those of their positions, [n, d].
-func embed(inputs, tokens, positions *Node) (x *Node, pull func(dx *Node) (dtokens, dpositions *Node)) {
+// positions [b, s] are indices into the table places; nil: each row counts from 0.
+func embed(inputs, positions, tokens, places *Node) (x *Node, pull func(dx *Node) (dtokens, dplaces *Node)) {
 	g := inputs.Graph()
 	b, s := inputs.Shape().Dimensions[0], inputs.Shape().Dimensions[1]
-	context, d := positions.Shape().Dimensions[0], positions.Shape().Dimensions[1]
+	context, d := places.Shape().Dimensions[0], places.Shape().Dimensions[1]
 	id := Reshape(inputs, b*s, 1)
-	place := Slice(positions, AxisRange(0, s))
+	if positions != nil {
+		at := Reshape(positions, b*s, 1)
+		return Add(Gather(tokens, id), Gather(places, at)), func(dx *Node) (dtokens, dplaces *Node) {
+			return Scatter(id, dx, tokens.Shape(), false, false), Scatter(at, dx, places.Shape(), false, false)
+		}
+	}
+	place := Slice(places, AxisRange(0, s))
 	x = Reshape(Add(Reshape(Gather(tokens, id), b, s, d), ExpandLeftToRank(place, 3)), b*s, d)
-	return x, func(dx *Node) (dtokens, dpositions *Node) {
+	return x, func(dx *Node) (dtokens, dplaces *Node) {
 		dtokens = Scatter(id, dx, tokens.Shape(), false, false)
 		dplace := Reshape(columnSums(Reshape(dx, b, s*d)), s, d)
 		if s < context {
@@ -105,9 +124,10 @@ func embed(inputs, tokens, positions *Node) (x *Node, pull func(dx *Node) (dtoke
 	}
 }
 
-// fullBlock runs a block on every token of x [n, d].
-func fullBlock(x *Node, w []*Node, b, s, heads int) (y *Node, pull func(dy *Node) (*Node, []*Node)) {
-	delta, pullDelta := block(x, w, b, s, heads)
+// fullBlock runs a block on every token of x [n, d]. documents [b, s] are those of
+// Batch, or nil.
+func fullBlock(x *Node, w []*Node, documents *Node, b, s, heads int) (y *Node, pull func(dy *Node) (*Node, []*Node)) {
+	delta, pullDelta := block(x, w, documents, b, s, heads)
 	return Add(x, delta), func(dy *Node) (*Node, []*Node) {
 		dx, dw := pullDelta(dy)
 		return Add(dy, dx), dw
@@ -117,14 +137,18 @@ func fullBlock(x *Node, w []*Node, b, s, heads int) (y *Node, pull func(dy *Node
 // routedBlock runs a block on the kept tokens only, kept [1, b, k]. What the
 // block adds to the residual stream is added at their places; the others pass
 // through unchanged, and so do their gradients (random-LTD, arXiv 2211.11586,
-// section 3.1).
-func routedBlock(x *Node, w []*Node, kept *Node, b, s, heads int) (y *Node, pull func(dy *Node) (*Node, []*Node)) {
+// section 3.1). The kept tokens bring their documents; their positions they carry
+// in x since the embedding.
+func routedBlock(x *Node, w []*Node, kept, documents *Node, b, s, heads int) (y *Node, pull func(dy *Node) (*Node, []*Node)) {
 	g := x.Graph()
 	k := kept.Shape().Dimensions[2]
 	firsts := MulScalar(Iota(g, shapes.Make(dtypes.Int32, b, k), 0), s)
 	at := Reshape(Add(Reshape(kept, b, k), firsts), b*k, 1) // places in x
 	part := Gather(x, at)
-	delta, pullDelta := block(part, w, b, k, heads)
+	if documents != nil {
+		documents = Reshape(Gather(Reshape(documents, b*s), at), b, k)
+	}
+	delta, pullDelta := block(part, w, documents, b, k, heads)
 	return ScatterSum(x, at, delta, true, true), func(dy *Node) (*Node, []*Node) {
 		dpart, dw := pullDelta(Gather(dy, at))
 		return ScatterSum(dy, at, dpart, true, true), dw
@@ -132,11 +156,12 @@ func routedBlock(x *Node, w []*Node, kept *Node, b, s, heads int) (y *Node, pull
 }
 
 // block is one pre-norm transformer block over x [n, d], n = b*s. It returns
-// what the block adds to the residual stream: attention, then the MLP.
-func block(x *Node, w []*Node, b, s, heads int) (delta *Node, pull func(ddelta *Node) (dx *Node, dw []*Node)) {
+// what the block adds to the residual stream: attention, then the MLP. documents
+// [b, s] bound the attention, if not nil.
+func block(x *Node, w []*Node, documents *Node, b, s, heads int) (delta *Node, pull func(ddelta *Node) (dx *Node, dw []*Node)) {
 	n1, pullNorm1 := layerNorm(x, w[0], w[1])
 	qkv, pullQKV := dense(n1, w[2], w[3])
-	mixed, pullAttention := attention(qkv, b, s, heads)
+	mixed, pullAttention := attention(qkv, documents, b, s, heads)
 	first, pullOut := dense(mixed, w[4], w[5])
 	middle := Add(x, first)
 	n2, pullNorm2 := layerNorm(middle, w[6], w[7])

@@ -82,41 +82,59 @@ func call(t testing.TB, f func(in []*Node) []*Node, args ...any) []*tensors.Tens
 	return out
 }
 
-// split takes the inputs of a graph apart: weights, then inputs, labels, and
-// kept positions if there are any.
+// split takes the inputs of a graph apart: weights, then inputs, labels, documents
+// and positions if rows hold several, and kept positions if tokens are dropped.
 func split(c model.Config, in []*Node) ([]*Node, model.Batch) {
 	n := len(c.Params())
 	b := model.Batch{Inputs: in[n], Labels: in[n+1]}
-	if len(in) > n+2 {
-		b.Kept = in[n+2]
+	rest := in[n+2:]
+	if len(rest) >= 2 {
+		b.Documents, b.Positions, rest = rest[0], rest[1], rest[2:]
+	}
+	if len(rest) == 1 {
+		b.Kept = rest[0]
 	}
 	return in[:n], b
 }
 
 func flat(t *tensors.Tensor) []float64 { return tensors.MustCopyFlatData[float64](t) }
 
-// cases are the configurations and routings under test.
-func cases() map[string]struct {
+// packedDocuments and packedPositions put documents into the rows of batch: two
+// of them; three and padding; one, and padding of the number after it.
+var (
+	packedDocuments = []int32{0, 0, 0, 1, 1, 0, 1, 1, 2, -1, 0, 0, 0, 1, 1}
+	packedPositions = []int32{0, 1, 2, 0, 1, 0, 0, 1, 0, 0, 0, 1, 2, 0, 0}
+)
+
+// A testCase is a configuration and a batch under test.
+type testCase struct {
 	config model.Config
-	keep   int
-} {
-	untied := tiny
-	untied.Untied = true
-	type c = struct {
-		config model.Config
-		keep   int
-	}
-	return map[string]c{"plain": {tiny, 0}, "routed": {tiny, kept}, "one kept": {tiny, 1}, "untied routed": {untied, kept}}
+	keep   int // tokens of a row in a routed layer; 0: all, without routing
+	packed bool
 }
 
-func arguments(c model.Config, keep int) []any {
-	inputs, labels := batch(c, 5)
-	args := append(weights(c, 1), inputs, labels)
-	if keep > 0 {
-		args = append(args, positions(c, keep))
+func cases() map[string]testCase {
+	untied := tiny
+	untied.Untied = true
+	return map[string]testCase{
+		"plain": {tiny, 0, false}, "routed": {tiny, kept, false}, "one kept": {tiny, 1, false}, "untied routed": {untied, kept, false},
+		"packed": {tiny, 0, true}, "packed routed": {tiny, kept, true}, "untied packed": {untied, 0, true},
+	}
+}
+
+func (tc testCase) arguments() []any {
+	inputs, labels := batch(tc.config, 5)
+	args := append(weights(tc.config, 1), inputs, labels)
+	if tc.packed {
+		args = append(args, tensors.FromFlatDataAndDimensions(packedDocuments, rows, length), tensors.FromFlatDataAndDimensions(packedPositions, rows, length))
+	}
+	if tc.keep > 0 {
+		args = append(args, positions(tc.config, tc.keep))
 	}
 	return args
 }
+
+func arguments(c model.Config, keep int) []any { return testCase{config: c, keep: keep}.arguments() }
 
 // The pullbacks agree with GoMLX's automatic differentiation of the forward
 // pass, to float64 rounding.
@@ -129,7 +147,7 @@ func TestGradientsAgreeWithAutodiff(t *testing.T) {
 				loss, ours := tc.config.Gradients(w, b, Scalar(in[0].Graph(), dtypes.Float64, 0.25))
 				theirs := Gradient(MulScalar(tc.config.Loss(w, b), 0.25), w...)
 				return append(append([]*Node{loss}, ours...), theirs...)
-			}, arguments(tc.config, tc.keep)...)
+			}, tc.arguments()...)
 			for i, p := range tc.config.Params() {
 				ours, theirs := flat(out[1+i]), flat(out[1+n+i])
 				for k := range ours {
@@ -146,7 +164,7 @@ func TestGradientsAgreeWithAutodiff(t *testing.T) {
 func TestGradientsAgreeWithFiniteDifferences(t *testing.T) {
 	for name, tc := range cases() {
 		t.Run(name, func(t *testing.T) {
-			args := arguments(tc.config, tc.keep)
+			args := tc.arguments()
 			gradients := call(t, func(in []*Node) []*Node {
 				w, b := split(tc.config, in)
 				_, g := tc.config.Gradients(w, b, Scalar(in[0].Graph(), dtypes.Float64, 1))

@@ -24,7 +24,7 @@ func lossOf(t *testing.T, c model.Config, args []any) float64 {
 // its own routing.
 func TestLossAgainstNaive(t *testing.T) {
 	for name, tc := range cases() {
-		args := arguments(tc.config, tc.keep)
+		args := tc.arguments()
 		var weights [][]float64
 		for _, w := range args[:len(tc.config.Params())] {
 			weights = append(weights, flat(w.(*tensors.Tensor)))
@@ -41,7 +41,11 @@ func TestLossAgainstNaive(t *testing.T) {
 					route.RandomLTD{}.Keep(kept[l], length, route.Draw{Seed: 3, Step: 4, Layer: l, Row: r})
 				}
 			}
-			want += n.Loss(in[r*length:(r+1)*length], out[r*length:(r+1)*length], kept)
+			row := naivegpt.Row{Inputs: in[r*length : (r+1)*length], Labels: out[r*length : (r+1)*length], Kept: kept}
+			if tc.packed {
+				row.Documents, row.Positions = packedDocuments[r*length:(r+1)*length], packedPositions[r*length:(r+1)*length]
+			}
+			want += n.Loss(row)
 		}
 		if got := lossOf(t, tc.config, args); math.Abs(got-want) > 1e-10*want {
 			t.Errorf("%s: loss %v, the definition gives %v", name, got, want)

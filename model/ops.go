@@ -99,8 +99,9 @@ func gelu(x *Node) (y *Node, pull func(dy *Node) *Node) {
 // keys and values of b rows of s tokens side by side; it returns [n, d]. The
 // tokens of a row must stand in the order of their positions; they need not be
 // neighbours, so a routed layer's kept tokens attend to the kept tokens before
-// them.
-func attention(qkv *Node, b, s, h int) (y *Node, pull func(dy *Node) (dqkv *Node)) {
+// them. documents [b, s] says which tokens of a row belong together: they see each
+// other, and no others. nil: all of a row do.
+func attention(qkv, documents *Node, b, s, h int) (y *Node, pull func(dy *Node) (dqkv *Node)) {
 	g := qkv.Graph()
 	d := qkv.Shape().Dimensions[1] / 3
 	e := d / h
@@ -116,10 +117,7 @@ func attention(qkv *Node, b, s, h int) (y *Node, pull func(dy *Node) (dqkv *Node
 	keysFlipped := toFlipped(part(1))
 	values := toHeads(part(2))
 
-	query := Iota(g, shapes.Make(dtypes.Int32, 1, s, s), 1)
-	key := Iota(g, shapes.Make(dtypes.Int32, 1, s, s), 2)
-	// -1e9 is exp's 0 in float32 and float64, and leaves no infinity to subtract.
-	mask := Where(GreaterThan(key, query), Scalar(g, qkv.DType(), -1e9), Scalar(g, qkv.DType(), 0))
+	mask := attentionMask(g, qkv.DType(), documents, b, s, h)
 	weights := Softmax(Add(batchMatmul(q, keysFlipped), mask), -1) // [b*h, s, s]
 	out := batchMatmul(weights, values)
 	return fromHeads(out), func(dy *Node) *Node {
@@ -133,6 +131,27 @@ func attention(qkv *Node, b, s, h int) (y *Node, pull func(dy *Node) (dqkv *Node
 		dv := batchMatmul(transpose(weights), dout)
 		return Concatenate([]*Node{fromHeads(dq), fromHeads(dk), fromHeads(dv)}, -1)
 	}
+}
+
+// attentionMask returns what is added to the scores of queries (axis 1) and keys
+// (axis 2): 0 where the query sees the key, which then stands at its place or
+// before and in its document; -1e9 elsewhere, which is exp's 0 in float32 and
+// float64, and leaves no infinity to subtract. Every query sees itself.
+//
+// Without documents all rows share one mask, [1, s, s]. With them there is one for
+// each row and head, [b*h, s, s]: the Go backend adds equal shapes several times as
+// fast as it spreads one over the heads, and makes the mask once for all layers
+// that see the same tokens.
+func attentionMask(g *Graph, dtype dtypes.DType, documents *Node, b, s, h int) *Node {
+	query := Iota(g, shapes.Make(dtypes.Int32, 1, s, s), 1)
+	key := Iota(g, shapes.Make(dtypes.Int32, 1, s, s), 2)
+	hidden := GreaterThan(key, query)
+	if documents == nil {
+		return Where(hidden, Scalar(g, dtype, -1e9), Scalar(g, dtype, 0))
+	}
+	others := NotEqual(Reshape(documents, b, s, 1), Reshape(documents, b, 1, s))
+	mask := Where(LogicalOr(hidden, others), Scalar(g, dtype, -1e9), Scalar(g, dtype, 0)) // [b, s, s]
+	return Reshape(BroadcastToDims(ExpandDims(mask, 1), b, h, s, s), b*h, s, s)
 }
 
 // crossEntropy returns -log softmax(logits)[label] of n tokens, for logits [n, v]

@@ -81,7 +81,7 @@ func naiveLoss(n naivegpt.Model, tokens []int32) float64 {
 	sum, predicted := 0.0, 0
 	for at := 0; at+1 < len(tokens); at += n.Context {
 		end := min(at+n.Context, len(tokens)-1)
-		sum += n.Loss(tokens[at:end], tokens[at+1:end+1], nil)
+		sum += n.Loss(naivegpt.Row{Inputs: tokens[at:end], Labels: tokens[at+1 : end+1]})
 		predicted += end - at
 	}
 	if predicted == 0 {

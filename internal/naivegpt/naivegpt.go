@@ -1,7 +1,7 @@
 // Package naivegpt is GPT-2 with routed layers, written one token at a time in
 // float64: the definition that tests hold the graphs of package model against.
 //
-// Its one noun is the Model, which gives the loss of a row of tokens.
+// Its nouns are the Model and the Row of tokens, whose loss the model gives.
 package naivegpt
 
 import (
@@ -30,38 +30,72 @@ func New[T float32 | float64](c model.Config, weights [][]T) Model {
 	return n
 }
 
-// Loss returns the summed cross-entropy of one row in nats: labels[i] is what
-// comes after inputs[i], negative where nothing is predicted. kept[layer] are the
-// ascending positions that the layer sees; a layer that is not in it sees all.
-func (n Model) Loss(inputs, labels []int32, kept map[int][]int32) (loss float64) {
+// A Row is what the model reads in one pass.
+type Row struct {
+	Inputs, Labels []int32 // Labels[i] is what comes after Inputs[i]; negative where nothing is predicted
+
+	// Documents[i] is the document that token i belongs to, and Positions[i] its
+	// place there. nil: all belong to one, and stand where they stand in the row.
+	Documents, Positions []int32
+
+	Kept map[int][]int32 // by layer: the ascending places in the row that it sees; not there: all
+}
+
+// Loss returns the summed cross-entropy of a row in nats.
+func (n Model) Loss(r Row) (loss float64) {
+	for _, l := range n.Losses(r) {
+		loss += l
+	}
+	return loss
+}
+
+// Losses returns the cross-entropy of each token of a row in nats, 0 where nothing
+// is predicted.
+func (n Model) Losses(r Row) []float64 {
 	d := n.Width
-	x := make([][]float64, len(inputs))
-	for i, id := range inputs {
+	x := make([][]float64, len(r.Inputs))
+	for i, id := range r.Inputs {
+		place := i
+		if r.Positions != nil {
+			place = int(r.Positions[i])
+		}
 		x[i] = make([]float64, d)
 		for k := range d {
-			x[i][k] = n.weights["transformer.wte.weight"][int(id)*d+k] + n.weights["transformer.wpe.weight"][i*d+k]
+			x[i][k] = n.weights["transformer.wte.weight"][int(id)*d+k] + n.weights["transformer.wpe.weight"][place*d+k]
 		}
 	}
 	for l := range n.Layers {
-		seen, ok := kept[l]
+		seen, ok := r.Kept[l]
 		if !ok {
-			for i := range inputs {
+			for i := range r.Inputs {
 				seen = append(seen, int32(i))
 			}
 		}
-		part := make([][]float64, len(seen))
-		for i, at := range seen {
-			part[i] = x[at]
+		// The tokens of one document run through the layer as if there were no other.
+		byDocument := map[int32][]int32{}
+		for _, at := range seen {
+			document := int32(0)
+			if r.Documents != nil {
+				document = r.Documents[at]
+			}
+			byDocument[document] = append(byDocument[document], at)
 		}
-		for i, y := range n.block(l, part) {
-			x[seen[i]] = y
+		for _, places := range byDocument {
+			part := make([][]float64, len(places))
+			for i, at := range places {
+				part[i] = x[at]
+			}
+			for i, y := range n.block(l, part) {
+				x[places[i]] = y
+			}
 		}
 	}
 	head := n.weights["transformer.wte.weight"]
 	if n.Untied {
 		head = n.weights["lm_head.weight"]
 	}
-	for i, label := range labels {
+	losses := make([]float64, len(r.Labels))
+	for i, label := range r.Labels {
 		if label < 0 {
 			continue
 		}
@@ -77,12 +111,13 @@ func (n Model) Loss(inputs, labels []int32, kept map[int][]int32) (loss float64)
 				right = logit
 			}
 		}
-		loss += math.Log(total) - right
+		losses[i] = math.Log(total) - right
 	}
-	return loss
+	return losses
 }
 
-// block returns the states of the tokens after layer l, which sees only them.
+// block returns the states of the tokens after layer l, which sees only them. Each
+// sees those before it and itself.
 func (n Model) block(l int, x [][]float64) [][]float64 {
 	at := fmt.Sprintf("transformer.h.%d.", l)
 	d, e := n.Width, n.Width/n.Heads
