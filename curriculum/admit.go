@@ -35,7 +35,7 @@ func (p *Plan) gates(source int) ([]gate, error) {
 		for _, l := range p.levels {
 			t, err := g.threshold(&a, l.Difficulty[m])
 			if err != nil {
-				return nil, err
+				return nil, &PartError{admitPart(m, ".pace"), err}
 			}
 			g.ceiling = append(g.ceiling, t)
 			if a.Floor.Pace == nil {
@@ -43,7 +43,7 @@ func (p *Plan) gates(source int) ([]gate, error) {
 			}
 			if t = math.Inf(-1); a.By == Value || l.Floor[m] > 0 {
 				if t, err = g.threshold(&a, l.Floor[m]); err != nil {
-					return nil, err
+					return nil, &PartError{admitPart(m, ".floor"), err}
 				}
 			}
 			g.floor = append(g.floor, t)

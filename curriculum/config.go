@@ -131,6 +131,26 @@ type Config struct {
 	From *Origin
 }
 
+// A PartError is an error about one part of a Config, for those who know where it
+// was written: "budget", "batch", "shapes", "layers", "length", "keep",
+// "sources[1]", "sources[1].weight", "admit[0]", "admit[0].pace" or
+// "admit[0].floor". It is of its Err's kind.
+type PartError struct {
+	Part string
+	Err  error
+}
+
+func (e *PartError) Error() string { return e.Err.Error() }
+func (e *PartError) Unwrap() error { return e.Err }
+
+// invalid returns an error of kind fault.Invalid about a part.
+func invalid(part, format string, args ...any) error {
+	return &PartError{part, fault.Invalidf(format, args...)}
+}
+
+func admitPart(m int, what string) string  { return fmt.Sprintf("admit[%d]%s", m, what) }
+func sourcePart(i int, what string) string { return fmt.Sprintf("sources[%d]%s", i, what) }
+
 // DefaultShapes is the budget of distinct batch shapes. Each is one compiled
 // graph; an executor of GoMLX holds 32, and the original's usual length curve
 // (64 to 2048 by 8) would need 249.
@@ -148,43 +168,46 @@ const (
 func (c *Config) validate() error {
 	switch {
 	case len(c.Sources) == 0:
-		return fault.Invalidf("there is no source")
+		return invalid("sources", "there is no source")
 	case len(c.Sources) > maxSources:
-		return fault.Invalidf("there are %d sources; a plan mixes at most %d", len(c.Sources), maxSources)
+		return invalid("sources", "there are %d sources; a plan mixes at most %d", len(c.Sources), maxSources)
 	case len(c.Buckets) == 0:
-		return fault.Invalidf("there is no bucket: nothing says how long a row is")
+		return invalid("batch", "there is no bucket: nothing says how long a row is")
 	case c.Layers > maxLayers:
-		return fault.Invalidf("the model has %d layers; a plan counts at most %d", c.Layers, maxLayers)
+		return invalid("layers", "the model has %d layers; a plan counts at most %d", c.Layers, maxLayers)
 	case c.Layers <= 0 || c.Routed < 0 || c.Routed > c.Layers:
-		return fault.Invalidf("%d of %d layers are routed", c.Routed, c.Layers)
+		return invalid("layers", "%d of %d layers are routed", c.Routed, c.Layers)
 	case !(c.Budget > 0) || math.IsInf(c.Budget, 0):
-		return fault.Invalidf("the budget is %v %s; it must be positive and finite", c.Budget, c.Clock)
+		return invalid("budget", "the budget is %v %s; it must be positive and finite", c.Budget, c.Clock)
 	case c.Control != "" && c.Control != Reverse && c.Control != Random:
-		return fault.Invalidf("unknown control %q; there are reverse and random", c.Control)
+		return invalid("control", "unknown control %q; there are reverse and random", c.Control)
 	case c.From != nil && c.From.Position.Layers != c.Layers:
-		return fault.Mismatchf("the earlier run has a model of %d layers and this one of %d", c.From.Position.Layers, c.Layers)
+		return &PartError{"layers", fault.Mismatchf("the earlier run has a model of %d layers and this one of %d", c.From.Position.Layers, c.Layers)}
 	}
 	if _, err := ParseClock(string(c.Clock)); err != nil {
-		return err
+		return &PartError{"budget", err}
 	}
 	for i, b := range c.Buckets {
 		switch {
 		case b.Length <= 0:
-			return fault.Invalidf("the window is %d tokens; it must be at least 1", b.Length)
+			return invalid("length", "the window is %d tokens; it must be at least 1", b.Length)
 		case b.Units <= 0:
-			return fault.Invalidf("the batch size is %d; it must be at least 1", b.Units)
+			return invalid("batch", "the batch size is %d; it must be at least 1", b.Units)
 		case b.Units > maxStepTokens/b.Length:
-			return fault.Invalidf("a batch of %d samples of %d tokens is more than %d tokens", b.Units, b.Length, maxStepTokens)
+			return invalid("batch", "a batch of %d samples of %d tokens is more than %d tokens", b.Units, b.Length, maxStepTokens)
 		case i > 0 && b.Length <= c.Buckets[i-1].Length:
-			return fault.Invalidf("the lengths of the buckets do not ascend")
+			return invalid("length", "the lengths of the buckets do not ascend")
 		}
 	}
-	for _, a := range c.Admit {
+	for m, a := range c.Admit {
+		if a.Pace.Pace == nil {
+			return invalid(admitPart(m, ""), "%s: it has no pace", a.Metric)
+		}
 		if a.By != Value && a.By != Percentile {
-			return fault.Invalidf("%s: unknown 'by: %s'; there are value and percentile", a.Metric, a.By)
+			return invalid(admitPart(m, ""), "%s: unknown 'by: %s'; there are value and percentile", a.Metric, a.By)
 		}
 		if a.Descending && a.By != Percentile {
-			return fault.Invalidf("%s: its larger values are easier, so a pace that rises cannot be by value; write 'by: percentile'", a.Metric)
+			return invalid(admitPart(m, ""), "%s: its larger values are easier, so a pace that rises cannot be by value; write 'by: percentile'", a.Metric)
 		}
 	}
 	if c.ScheduleOnly {
@@ -192,7 +215,7 @@ func (c *Config) validate() error {
 	}
 	for i := range c.Sources {
 		if err := c.Sources[i].validate(c); err != nil {
-			return err
+			return &PartError{sourcePart(i, ""), err}
 		}
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"path/filepath"
 
-	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/internal/intarray"
 )
 
@@ -56,7 +55,7 @@ func (p *Plan) sort(ctx context.Context, source int, gates []gate) (*sorted, err
 		c.floors = c.floors || g.floor != nil
 	}
 	if c.space() > maxCells {
-		return nil, fault.Invalidf("the paces make %d levels of difficulty, too many with a floor; raise 'step' of a pace", c.levels)
+		return nil, invalid(admitPart(0, ""), "the paces make %d levels of difficulty, too many with a floor; raise 'step' of a pace", c.levels)
 	}
 	cell, err := p.classify(ctx, source, gates, c)
 	if err != nil {

@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/internal/keyed"
 )
 
@@ -109,7 +108,7 @@ func (p *Plan) walk(pools [][][]int64, levels []level) error {
 	}
 	p.stages, p.end, p.levels, p.uses = w.stages, w.end, nil, nil
 	if shapes := p.Shapes(); len(shapes) > p.config.Shapes {
-		return fault.Invalidf("the plan has %d distinct batch shapes and the budget is %d; each is compiled once: "+
+		return invalid("shapes", "the plan has %d distinct batch shapes and the budget is %d; each is compiled once: "+
 			"raise 'step' of the length or keep pace, or allow more with 'shapes: %d'", len(shapes), p.config.Shapes, len(shapes))
 	}
 	for i := range p.stages {
@@ -218,19 +217,19 @@ func (p *Plan) emptyPool(s *Stage, source int, f *Form) error {
 	for m, a := range c.Admit {
 		easiest := gates[m].column.Ranked(0)
 		if c.Control != Reverse && gates[m].sign*easiest > gates[m].ceiling[s.level] {
-			return fault.Invalidf("%s%s: at step %d the pace is at %v and the easiest sample has %v, so the batch would be empty; "+
+			return invalid(admitPart(m, ".pace"), "%s%s: at step %d the pace is at %v and the easiest sample has %v, so the batch would be empty; "+
 				"raise 'from' to at least %v", prefix, a.Metric, s.First, s.Difficulty[m], easiest, easiest)
 		}
 		if gates[m].floor != nil && gates[m].floor[s.level] > gates[m].ceiling[s.level] {
-			return fault.Invalidf("%s%s: at step %d the floor (%v) is above the pace (%v), so no sample is admitted; lower the floor's 'to'",
+			return invalid(admitPart(m, ".floor"), "%s%s: at step %d the floor (%v) is above the pace (%v), so no sample is admitted; lower the floor's 'to'",
 				prefix, a.Metric, s.First, s.Floor[m], s.Difficulty[m])
 		}
 	}
 	if len(c.Buckets) > 1 {
-		return fault.Invalidf("%sno unit of %d tokens is admitted at step %d; raise 'from' of a pace, or choose other lengths",
+		return invalid(sourcePart(source, ""), "%sno unit of %d tokens is admitted at step %d; raise 'from' of a pace, or choose other lengths",
 			prefix, c.Buckets[f.Bucket].Length, s.First)
 	}
-	return fault.Invalidf("%sno sample is admitted by all metrics at step %d (or all that are, are held out); raise 'from' of a pace", prefix, s.First)
+	return invalid(sourcePart(source, ""), "%sno sample is admitted by all metrics at step %d (or all that are, are held out); raise 'from' of a pace", prefix, s.First)
 }
 
 // Close gives back the plan's files. No sampler of it may be used after that.

@@ -15,7 +15,7 @@ type Stage struct {
 	Steps      int64     `json:"steps"`
 	Start      Position  `json:"start"`
 	Difficulty []float64 `json:"difficulty,omitempty"` // the paces' values, in the order of Config.Admit
-	Floor      []float64 `json:"floor,omitempty"`      // likewise of the floors; NaN-free: 0 where a metric has none
+	Floor      []float64 `json:"floor,omitempty"`      // likewise of the floors; 0 where a metric has none, nil where none has
 	Weights    []float64 `json:"weights,omitempty"`    // of the sources, adding to 1; nil for one source
 	Pool       int64     `json:"pool"`                 // units admitted; -1 in a plan of the schedule only
 	Batches    []Form    `json:"batches"`              // what its batches look like, one for each bucket that is open
@@ -85,7 +85,7 @@ func (w *walk) run() error {
 	}
 	for w.end.On(w.Clock) < w.Budget {
 		if least > maxSteps || w.end.Steps-first >= maxSteps {
-			return fault.Invalidf("a budget of %v %s takes more than %d steps; lower it, or raise the batch size", w.Budget, w.Clock, int64(maxSteps))
+			return invalid("budget", "a budget of %v %s takes more than %d steps; lower it, or raise the batch size", w.Budget, w.Clock, int64(maxSteps))
 		}
 		s, err := w.stage()
 		if err != nil {
@@ -107,7 +107,7 @@ func (w *walk) run() error {
 		w.end = s.position(s.First + s.Steps)
 	}
 	if len(w.stages) == 0 {
-		return fault.Invalidf("the budget of %v %s is spent already: the earlier run stands at %v", w.Budget, w.Clock, w.end.On(w.Clock))
+		return invalid("budget", "the budget of %v %s is spent already: the earlier run stands at %v", w.Budget, w.Clock, w.end.On(w.Clock))
 	}
 	return nil
 }
@@ -168,15 +168,20 @@ func (w *walk) stage() (*Stage, error) {
 	step := w.end.Steps
 	r := w.read(w.end)
 	s := &Stage{First: step, Start: w.end, Difficulty: r.Difficulty, Floor: r.Floor, Pool: -1}
+	for m, a := range w.Admit {
+		if math.IsNaN(r.Difficulty[m]) || r.Floor != nil && math.IsNaN(r.Floor[m]) {
+			return nil, invalid(admitPart(m, ""), "%s: the pace gives no number at step %d", a.Metric, step)
+		}
+	}
 	total := 0.0
 	for i, x := range r.weights {
 		if math.IsNaN(x) || x < 0 || math.IsInf(x, 0) {
-			return nil, fault.Invalidf("%sits weight is %v at step %d; it must be finite and not negative", w.Sources[i].prefix(), x, step)
+			return nil, invalid(sourcePart(i, ".weight"), "%sits weight is %v at step %d; it must be finite and not negative", w.Sources[i].prefix(), x, step)
 		}
 		total += x
 	}
 	if !(total > 0) {
-		return nil, fault.Invalidf("the weights of the sources sum to nothing at step %d; give one of them a weight there", step)
+		return nil, invalid("sources", "the weights of the sources sum to nothing at step %d; give one of them a weight there", step)
 	}
 	if len(r.weights) > 1 {
 		for i := range r.weights {
@@ -204,12 +209,12 @@ func (w *walk) forms(s *Stage, r reading) error {
 	longest := w.Buckets[len(w.Buckets)-1].Length
 	length, err := whole("length", r.length, longest, "the window")
 	if err != nil {
-		return err
+		return &PartError{"length", err}
 	}
 	keep := longest
 	if !math.IsInf(r.keep, 1) {
 		if keep, err = whole("kept tokens", r.keep, longest, "the window"); err != nil {
-			return err
+			return &PartError{"keep", err}
 		}
 	}
 	pools := w.known(s)
@@ -225,7 +230,7 @@ func (w *walk) forms(s *Stage, r reading) error {
 			f.Rows *= w.RowsPer(bucket.Length, f.Length)
 		}
 		if f.Rows < 1 || f.Rows > maxStepTokens/f.Length {
-			return fault.Invalidf("a batch of %d rows of %d tokens; it must have at least one row and at most %d tokens", f.Rows, f.Length, maxStepTokens)
+			return invalid("length", "a batch of %d rows of %d tokens; it must have at least one row and at most %d tokens", f.Rows, f.Length, maxStepTokens)
 		}
 		f.Kept = min(keep, f.Length)
 		f.cost = w.cost(f.Shape)
@@ -238,7 +243,7 @@ func (w *walk) forms(s *Stage, r reading) error {
 		s.Batches = append(s.Batches, f)
 	}
 	if !(sum > 0) {
-		return fault.Invalidf("at step %d rows may have %d tokens, and no unit is that short; raise 'from' of the length to at least %d",
+		return invalid("length", "at step %d rows may have %d tokens, and no unit is that short; raise 'from' of the length to at least %d",
 			s.First, length, w.Buckets[0].Length)
 	}
 	for i := range s.Batches {
@@ -330,11 +335,11 @@ func (s *Stage) same(next *Stage) bool {
 func (w *walk) rises(last, next *Stage) error {
 	for i, a := range w.Admit {
 		if !(next.Difficulty[i] >= last.Difficulty[i]) {
-			return fault.Invalidf("%s: the pace falls from %v to %v at step %d; a pace that admits samples must never fall",
+			return invalid(admitPart(i, ".pace"), "%s: the pace falls from %v to %v at step %d; a pace that admits samples must never fall",
 				a.Metric, last.Difficulty[i], next.Difficulty[i], next.First)
 		}
 		if next.Floor != nil && !(next.Floor[i] >= last.Floor[i]) {
-			return fault.Invalidf("%s: the floor falls from %v to %v at step %d; what was too easy does not come back",
+			return invalid(admitPart(i, ".floor"), "%s: the floor falls from %v to %v at step %d; what was too easy does not come back",
 				a.Metric, last.Floor[i], next.Floor[i], next.First)
 		}
 	}
