@@ -59,6 +59,8 @@ type wireStep struct {
 	Length      *int              `json:"length"`
 	Rows        *int              `json:"rows"`
 	Kept        *int              `json:"kept"`
+	Padding     int64             `json:"padding,omitempty"`
+	Discarded   int64             `json:"discarded,omitempty"`
 	Rate        *float64          `json:"rate"`
 	Loss        *number           `json:"loss"`
 	GradNorm    *number           `json:"grad_norm"`
@@ -70,7 +72,7 @@ type wireStep struct {
 func (s Step) MarshalJSON() ([]byte, error) {
 	w := wireStep{
 		Step: &s.Step, Tokens: &s.Tokens, LayerTokens: &s.LayerTokens, FLOPs: &s.FLOPs, Seconds: &s.Seconds,
-		Stage: &s.Stage, Length: &s.Length, Rows: &s.Rows, Kept: &s.Kept, Rate: &s.Rate,
+		Stage: &s.Stage, Length: &s.Length, Rows: &s.Rows, Kept: &s.Kept, Padding: s.Padding, Discarded: s.Discarded, Rate: &s.Rate,
 		Loss: (*number)(&s.Loss), GradNorm: (*number)(&s.GradNorm), HeldOut: (*number)(s.HeldOut), Digest: &s.Digest,
 	}
 	if s.Difficulty != nil {
@@ -94,7 +96,7 @@ func (s *Step) UnmarshalJSON(b []byte) error {
 	}
 	*s = Step{
 		Step: *w.Step, Tokens: *w.Tokens, LayerTokens: *w.LayerTokens, FLOPs: *w.FLOPs, Seconds: *w.Seconds,
-		Stage: *w.Stage, Length: *w.Length, Rows: *w.Rows, Kept: *w.Kept, Rate: *w.Rate,
+		Stage: *w.Stage, Length: *w.Length, Rows: *w.Rows, Kept: *w.Kept, Padding: w.Padding, Discarded: w.Discarded, Rate: *w.Rate,
 		Loss: float64(*w.Loss), GradNorm: float64(*w.GradNorm), HeldOut: (*float64)(w.HeldOut), Digest: *w.Digest,
 	}
 	if len(w.Difficulty) > 0 {

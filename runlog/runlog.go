@@ -13,8 +13,9 @@
 // The first line holds the Run, under the key "run". Every other line holds a
 // Step; steps follow each other without gaps from 1, and what a step counts
 // cumulatively (tokens, layer_tokens, flops, seconds) never falls. Every key
-// must stand, except "difficulty" and "held_out" which stand where they apply;
-// an unknown key is an error, so that a misspelt one is not lost in silence.
+// must stand, except "difficulty" and "held_out" which stand where they apply, and
+// "padding" and "discarded" which are left out at 0; an unknown key is an error, so
+// that a misspelt one is not lost in silence.
 // The order of the keys and the white space within a line are free. No line is
 // longer than 1 MiB.
 //
@@ -81,7 +82,9 @@ type Step struct {
 	Length      int                // tokens in a row of the batch
 	Rows        int                // rows of the batch
 	Kept        int                // tokens of a row that the middle layers see; Length when none is dropped
-	Rate        float64            // learning rate of this step
+	Padding     int64              // positions of the batch that predict nothing
+	Discarded   int64              // tokens of the step's samples that the batch's shape leaves out
+	Rate        float64            // learning rate of this step, as it was used
 	Loss        float64            // mean training loss, nats a token; NaN and Inf of a diverged run are kept
 	GradNorm    float64            // of the whole gradient, before clipping
 	HeldOut     *float64           // held-out loss after this step, nats a token; nil when not evaluated
@@ -145,10 +148,20 @@ func (s Step) check(prev Step) error {
 		return fmt.Errorf("length is %d, want 0 or more", s.Length)
 	case s.Kept < 0 || s.Kept > s.Length:
 		return fmt.Errorf("kept is %d, want 0 to length, which is %d", s.Kept, s.Length)
+	case s.Padding < 0 || s.Padding > 0 && !holds(s.Rows, s.Length, s.Padding):
+		return fmt.Errorf("padding is %d, want 0 to rows times length, which are %d and %d", s.Padding, s.Rows, s.Length)
+	case s.Discarded < 0:
+		return fmt.Errorf("discarded is %d, want 0 or more", s.Discarded)
 	case !counts(s.Rate):
 		return fmt.Errorf("rate is %v, want a finite number, 0 or more", s.Rate)
 	}
 	return nil
+}
+
+// holds tells whether rows of a length have n positions together, n at least 1. Their
+// product, which a file may make too large for 64 bits, is not taken.
+func holds(rows, length int, n int64) bool {
+	return length > 0 && (n-1)/int64(length) < int64(rows)
 }
 
 // counts tells whether f can be an amount: finite and not negative.

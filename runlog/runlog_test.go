@@ -34,12 +34,17 @@ var (
 			Stage: 1, Length: 64, Rows: 8, Kept: 64, Rate: 0.003, Loss: math.NaN(), GradNorm: math.Inf(1),
 			HeldOut: new(math.Inf(-1)), Digest: "cd",
 		},
+		{
+			Step: 3, Tokens: 1536, LayerTokens: 1280, FLOPs: 1e21, Seconds: 0.5,
+			Stage: 2, Length: 64, Rows: 8, Kept: 64, Padding: 512, Discarded: 1 << 40, Rate: 0, Digest: "ef",
+		},
 	}
 )
 
 const goldenLog = `{"run":{"version":1,"name":"composed","recipe":"5f0c","corpus":"9a1b","seed":18446744073709551615,"model":"gpt, 2 layers, width 64","parameters":123456,"steps":2,"clock":"layer-tokens","budget":2000000,"backend":"go:ops_sequential","rate":0.003}}
 {"step":1,"tokens":512,"layer_tokens":384,"flops":1500000000,"seconds":0.1,"stage":0,"difficulty":{"length":64,"rarity":12.5},"length":64,"rows":8,"kept":32,"rate":1e-7,"loss":5.545177444479562,"grad_norm":2,"digest":"ab"}
 {"step":2,"tokens":1024,"layer_tokens":682.6666666666666,"flops":1e+21,"seconds":0.30000000000000004,"stage":1,"length":64,"rows":8,"kept":64,"rate":0.003,"loss":"NaN","grad_norm":"Inf","held_out":"-Inf","digest":"cd"}
+{"step":3,"tokens":1536,"layer_tokens":1280,"flops":1e+21,"seconds":0.5,"stage":2,"length":64,"rows":8,"kept":64,"padding":512,"discarded":1099511627776,"rate":0,"loss":0,"grad_norm":0,"digest":"ef"}
 `
 
 var nan = cmpopts.EquateNaNs()
@@ -151,6 +156,11 @@ func TestReadRefuses(t *testing.T) {
 		{"tokens fall", run + one + edit(two, `:1024`, `:511`), `line 3: tokens falls from 512 to 511`},
 		{"seconds fall", run + one + edit(two, `0.30000000000000004`, `0`), `line 3: seconds falls from 0.1 to 0`},
 		{"kept beyond length", run + edit(one, `"kept":32`, `"kept":65`), `line 2: kept is 65, want 0 to length, which is 64`},
+		{"padding beyond the batch", run + edit(one, `"kept":32`, `"kept":32,"padding":513`), `line 2: padding is 513, want 0 to rows times length, which are 8 and 64`},
+		{"padding of no rows", run + edit(edit(one, `"rows":8`, `"rows":0`), `"kept":32`, `"kept":32,"padding":1`), `line 2: padding is 1`},
+		{"negative padding", run + edit(one, `"kept":32`, `"kept":32,"padding":-1`), `line 2: padding is -1`},
+		{"negative discarded", run + edit(one, `"kept":32`, `"kept":32,"discarded":-1`), `line 2: discarded is -1`},
+		{"half a token discarded", run + edit(one, `"kept":32`, `"kept":32,"discarded":0.5`), `line 2: json: cannot unmarshal`},
 		{"zeros after a crash", run + one + strings.Repeat("\x00", 100) + "\n", "line 3: invalid character"},
 		{"endless line", run + strings.Repeat(" ", maxLine) + "\n", "line 2: it is longer than 1048576 bytes"},
 	} {
@@ -187,7 +197,10 @@ func TestRoundTrip(t *testing.T) {
 			s.FLOPs += grow.Draw(rt, "flops")
 			s.Seconds += grow.Draw(rt, "seconds")
 			s.Length = rapid.IntRange(0, 4096).Draw(rt, "length")
+			s.Rows = rapid.IntRange(0, 4096).Draw(rt, "rows")
 			s.Kept = rapid.IntRange(0, s.Length).Draw(rt, "kept")
+			s.Padding = rapid.Int64Range(0, int64(s.Rows)*int64(s.Length)).Draw(rt, "padding")
+			s.Discarded = rapid.Int64Min(0).Draw(rt, "discarded")
 			s.Loss, s.GradNorm = any64.Draw(rt, "loss"), any64.Draw(rt, "norm")
 			s.Difficulty = nil
 			if m := rapid.MapOf(rapid.String(), any64).Draw(rt, "difficulty"); len(m) > 0 {
