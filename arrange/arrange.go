@@ -39,6 +39,9 @@ type Arrangement interface {
 	// Lengths returns the row length of each bucket, ascending.
 	Lengths() []int
 
+	// Packed reports whether a unit may have several pieces.
+	Packed() bool
+
 	// Arrange forms the units of samples that join and leave a plan together:
 	// no unit holds a part of any other sample. It calls emit with the unit's
 	// bucket, its id, and the inputs it really holds, at least 1 and at most
@@ -79,10 +82,12 @@ const (
 	longestRow = 1 << 22
 )
 
-// stateless is the part of an Arrangement that computes everything.
+// stateless is the part of an Arrangement that computes everything, and whose
+// units have one piece each.
 type stateless struct{}
 
 func (stateless) Finish() error { return nil }
+func (stateless) Packed() bool  { return false }
 func (stateless) Close() error  { return nil }
 
 // inputs returns where a document begins and how many inputs it has.

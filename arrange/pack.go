@@ -116,6 +116,8 @@ func (p *packing) create() (err error) {
 
 func (p *packing) Lengths() []int { return []int{p.form.length} }
 
+func (p *packing) Packed() bool { return true }
+
 func (p *packing) Arrange(samples iter.Seq[int64], emit func(int, int64, int)) (int64, error) {
 	if p.failed == nil && p.making == nil {
 		return 0, fmt.Errorf("pack: the packing is finished; start another one to arrange more")
