@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/gradus-ml/gradus/arrange"
 	"github.com/gradus-ml/gradus/batch"
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/curriculum"
@@ -184,9 +185,8 @@ func (b *Bound) curriculum() (curriculum.Config, error) {
 		}
 		if m.Apply != "" {
 			c.Length = curriculum.Timed{Pace: p}
-			if m.Apply == "reshape" {
-				c.RowsPer = func(full, length int) int { return full / length }
-			}
+			shaper, _ := batch.LookupShaper(m.Apply)
+			c.RowsPer = shaper.Rows
 			continue
 		}
 		if err := b.openIndex(at); err != nil {
@@ -254,7 +254,20 @@ func (b *Bound) Metrics() []string {
 
 // Batches returns the maker of the plan's batches.
 func (b *Bound) Batches() (*batch.Maker, error) {
-	return batch.NewMaker(b.Samples, b.Plan, route.RandomLTD{}, b.Model.Routed, b.Recipe.Seed)
+	source := batch.Source{Samples: b.Samples}
+	if r := b.Recipe; r.Sample.Documents {
+		var err error
+		if source.Units, err = arrange.Pad(b.Samples, r.Window()); err != nil {
+			return nil, err
+		}
+	}
+	c := batch.Config{Sources: []batch.Source{source}, Plan: b.Plan, Policy: route.RandomLTD{}, Routed: b.Model.Routed, Seed: b.Recipe.Seed}
+	for _, m := range b.Recipe.Curriculum {
+		if m.Apply != "" {
+			c.Shaper, _ = batch.LookupShaper(m.Apply)
+		}
+	}
+	return batch.NewMaker(c)
 }
 
 // evaluationRows is the batch size of evaluations: they keep no gradients, and

@@ -1,0 +1,156 @@
+package batch
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gradus-ml/gradus/arrange"
+	"github.com/gradus-ml/gradus/corpus"
+	"github.com/gradus-ml/gradus/curriculum"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/route"
+)
+
+// A Source is one corpus of a mixture.
+type Source struct {
+	Samples *corpus.Samples
+	Units   arrange.Arrangement // nil: arrange.Windows of Samples
+}
+
+// A Config is everything that batches depend on.
+type Config struct {
+	Sources []Source // those of the plan, in its order
+	Plan    *curriculum.Plan
+	Shaper  Shaper       // whose Rows the plan was compiled with; nil: Truncate
+	Policy  route.Policy // nil if no layer is routed
+	Routed  []int        // layers that Policy draws positions for
+	Seed    uint64       // of the recipe
+}
+
+// A Maker makes batches. It may be used from any number of goroutines.
+type Maker struct {
+	plan    *curriculum.Plan
+	sampler *curriculum.Sampler
+	policy  route.Policy
+	routed  []int
+	seed    uint64
+	sources []source
+	full    []int // row length of each bucket's units
+	cuts    map[layout][]cut
+	packed  bool // a row may hold several documents
+}
+
+type source struct {
+	corpus *corpus.Corpus
+	units  arrange.Arrangement
+	pad    int32
+}
+
+// A layout is the question that a Shaper answers.
+type layout struct{ full, length int }
+
+// NewMaker returns the maker of a plan's batches. Sources that are not the plan's,
+// and a shaper that it was not compiled with, are an error of kind fault.Mismatch;
+// a shaper that does not do what it must, for any shape of the plan, is
+// fault.Invalid. That all corpora have the same vocabulary is not looked at.
+func NewMaker(c Config) (*Maker, error) {
+	if c.Shaper == nil {
+		c.Shaper = Truncate{}
+	}
+	if n := c.Plan.Sources(); n != len(c.Sources) {
+		return nil, fault.Mismatchf("the plan has %d sources, and there are %d", n, len(c.Sources))
+	}
+	if len(c.Routed) > 0 && c.Policy == nil {
+		return nil, fault.Invalidf("%d layers are routed by no policy", len(c.Routed))
+	}
+	m := &Maker{plan: c.Plan, policy: c.Policy, routed: slices.Clone(c.Routed), seed: c.Seed, cuts: map[layout][]cut{}}
+	for i, s := range c.Sources {
+		if err := m.add(s); err != nil {
+			return nil, fmt.Errorf("source %d: %w", i, err)
+		}
+	}
+	for _, stage := range c.Plan.Stages() {
+		if stage.Pool < 0 {
+			return nil, fault.Invalidf("a plan of the schedule only has no batches; compile it with the corpus")
+		}
+		for _, f := range stage.Batches {
+			if err := m.shape(c.Shaper, f); err != nil {
+				return nil, err
+			}
+		}
+	}
+	m.sampler = c.Plan.Sampler()
+	return m, nil
+}
+
+// add takes in a source.
+func (m *Maker) add(s Source) (err error) {
+	if s.Units == nil {
+		if s.Units, err = arrange.Windows(s.Samples); err != nil {
+			return err
+		}
+	}
+	lengths := s.Units.Lengths()
+	if m.full == nil {
+		m.full = lengths
+	}
+	if !slices.Equal(lengths, m.full) {
+		return fault.Mismatchf("its units have %v inputs and those of the first source %v; arrange all alike", lengths, m.full)
+	}
+	pad := int32(max(s.Samples.Corpus().Meta().EndOfDocument, 0))
+	m.sources = append(m.sources, source{s.Samples.Corpus(), s.Units, pad})
+	m.packed = m.packed || s.Units.Packed()
+	return nil
+}
+
+// shape asks the shaper about a form of the plan, once.
+func (m *Maker) shape(s Shaper, f curriculum.Form) (err error) {
+	if f.Bucket >= len(m.full) || f.Length > m.full[f.Bucket] {
+		return fault.Mismatchf("the plan has rows of %d tokens in bucket %d, and the units have %v inputs", f.Length, f.Bucket, m.full)
+	}
+	at := layout{m.full[f.Bucket], f.Length}
+	if known, ok := m.cuts[at]; !ok || len(known) != f.Rows/f.Units {
+		m.cuts[at], err = cuts(s, at.full, at.length, f.Rows/f.Units)
+	}
+	return err
+}
+
+// IDs returns the units of a step of the plan, over all ranks.
+func (m *Maker) IDs(step int64) []int64 { return m.sampler.At(nil, step) }
+
+// Make returns the share of rank in a world of the given size of the batch of a
+// step: rank 0 of 1 gets all of it. Ranks share out the units, so that the rows of
+// one stay together. Steps may be asked in any order. A step outside the plan, or
+// a rank outside the world, is an error of kind fault.Invalid; tokens that cannot
+// be are fault.Corrupt.
+func (m *Maker) Make(step int64, rank, world int) (*Batch, error) {
+	switch {
+	case step < m.plan.First() || step >= m.plan.Steps():
+		return nil, fault.Invalidf("step %d of a plan of steps %d to %d", step, m.plan.First(), m.plan.Steps()-1)
+	case world < 1 || rank < 0 || rank >= world:
+		return nil, fault.Invalidf("rank %d of a world of %d; ranks count from 0 to one less than the world", rank, world)
+	}
+	form := m.plan.BatchAt(step)
+	full := m.full[form.Bucket]
+	cuts := m.cuts[layout{full, form.Length}]
+	all := m.IDs(step)
+	ids := curriculum.Slice(all, rank, world)
+	firstRow := len(all) * rank / world * len(cuts)
+	shape := form.Shape
+	shape.Rows = len(ids) * len(cuts)
+
+	f := newFiller(shape, m.packed)
+	f.IDs = ids
+	for _, id := range ids {
+		i, unit := curriculum.Split(id)
+		s := &m.sources[i]
+		f.pieces = s.units.Pieces(f.pieces[:0], unit)
+		if err := f.unit(s.corpus, full, cuts, s.pad); err != nil {
+			return nil, fmt.Errorf("unit %d of source %d: %w", unit, i, err)
+		}
+	}
+	if len(m.routed) > 0 && shape.Kept < shape.Length {
+		f.Kept = route.Positions(m.policy, m.seed, step, m.routed, firstRow, shape.Rows, shape.Length, shape.Kept)
+	}
+	return f.Batch, nil
+}
