@@ -271,10 +271,10 @@ func TestDecomposeNeedsRoom(t *testing.T) {
 	lengths := make([]int, 1<<17)
 	lengths[3] = 1<<31 - 1 // 2^31-2 inputs, parts of 1
 	s := open(t, dir, whole, lengths...)
-	defer s.Corpus().Close()
 	if _, err := Decompose(s, 1, 1); err != nil { // 17 bits and 31
 		t.Error(err)
 	}
+	s.Corpus().Close()
 	writeLengths(t, filepath.Join(dir, "more"), append(lengths, 0))
 	c, err := corpus.Open(filepath.Join(dir, "more"))
 	if err != nil {
