@@ -66,7 +66,7 @@ func TestUnitsHoldEveryInputOnce(t *testing.T) {
 		if err := a.Finish(); err != nil {
 			t.Fatal(err)
 		}
-		row := a.Lengths()
+		row, packed := a.Lengths(), a.Packed()
 		if !slices.IsSorted(row) || len(row) == 0 {
 			t.Fatalf("lengths %v", row)
 		}
@@ -94,6 +94,9 @@ func TestUnitsHoldEveryInputOnce(t *testing.T) {
 					sum += p.Len
 					samples = append(samples, document)
 					holders[document] = append(holders[document], u.id)
+				}
+				if len(samples) > 1 && !packed {
+					t.Fatalf("unit %d has %d pieces, of an arrangement that packs none", u.id, len(samples))
 				}
 				if sum != u.inputs || sum > row[u.bucket] || a.Bucket(u.id) != u.bucket {
 					t.Fatalf("unit %+v holds %d inputs, in bucket %d of %v", u, sum, a.Bucket(u.id), row)
