@@ -218,7 +218,10 @@ func (w *walk) forms(s *Stage, r reading) error {
 		}
 	}
 	pools := w.known(s)
-	mix := w.mixture(s, pools, length)
+	mix, err := w.mixture(s, pools, length)
+	if err != nil {
+		return err
+	}
 	sum := 0.0
 	for b, bucket := range w.Buckets {
 		if len(w.Buckets) > 1 && bucket.Length > length || len(mix[b]) == 0 {
@@ -256,7 +259,7 @@ func (w *walk) forms(s *Stage, r reading) error {
 // bucket: a source's weight, spread over its open buckets as its admitted inputs
 // are. A bucket that holds nothing gets nil. Until pools are known all buckets
 // count alike: that only serves to find the levels.
-func (w *walk) mixture(s *Stage, pools [][]int64, length int) [][]float64 {
+func (w *walk) mixture(s *Stage, pools [][]int64, length int) ([][]float64, error) {
 	mix := make([][]float64, len(w.Buckets))
 	for i := range w.Sources {
 		inputs, total := make([]float64, len(w.Buckets)), 0.0
@@ -274,6 +277,10 @@ func (w *walk) mixture(s *Stage, pools [][]int64, length int) [][]float64 {
 		if s.Weights != nil {
 			weight = s.Weights[i]
 		}
+		if total == 0 && weight > 0 && w.Buckets[0].Length <= length {
+			return nil, invalid(sourcePart(i, ""), "%snothing of at most %d tokens is admitted at step %d; raise 'from' of a pace or of the length, or give the source no weight there",
+				w.Sources[i].prefix(), length, s.First)
+		}
 		for b, x := range inputs {
 			if x == 0 || weight == 0 {
 				continue
@@ -284,7 +291,7 @@ func (w *walk) mixture(s *Stage, pools [][]int64, length int) [][]float64 {
 			mix[b][i] = weight * x / total
 		}
 	}
-	return mix
+	return mix, nil
 }
 
 // known returns the pools at the last known level that admits no more than the
