@@ -73,6 +73,8 @@ type Arranger interface {
 	// the bucket's length. Arrange returns the inputs of samples that no unit
 	// holds.
 	Arrange(samples iter.Seq[int64], emit func(bucket int, unit int64, inputs int)) (discarded int64, err error)
+	// Finish is called after the last Arrange, before Samples.
+	Finish() error
 	// Samples appends the samples that a unit holds a part of.
 	Samples(dst []int64, unit int64) []int64
 }

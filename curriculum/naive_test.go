@@ -66,6 +66,8 @@ func (h halves) Arrange(samples iter.Seq[int64], emit func(bucket int, unit int6
 	return discarded, nil
 }
 
+func (h halves) Finish() error { return nil }
+
 func (h halves) Samples(dst []int64, unit int64) []int64 { return append(dst, unit/4) }
 
 func mustPace(t fataler, r pace.Root) pace.Pace {

@@ -243,6 +243,9 @@ func (p *Plan) arrange(ctx context.Context, source int, s *sorted) error {
 			}
 		}
 	}
+	if err := maker.Finish(); err != nil {
+		return err
+	}
 	for b := range buckets {
 		var err error
 		if made[b].order, err = files[b].Finish(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gradus-ml/gradus/internal/keyed"
+	"github.com/gradus-ml/gradus/pace"
 )
 
 // A Stage is a run of steps in which nothing changes: what is admitted, how the
@@ -229,7 +230,7 @@ func (w *walk) lasts(s *Stage) int64 {
 	var plain []Timed
 	for _, t := range w.paces() {
 		clock := w.clockOf(t)
-		if stepped, ok := t.Pace.(interface{ Next(clock float64) float64 }); ok {
+		if stepped, ok := t.Pace.(pace.Stepped); ok {
 			if next := stepped.Next(s.Start.On(clock)); next < math.Inf(1) {
 				n = min(n, w.until(s, clock, next))
 			}
