@@ -82,8 +82,8 @@ type Step struct {
 	Length      int                // tokens in a row of the batch
 	Rows        int                // rows of the batch
 	Kept        int                // tokens of a row that the middle layers see; Length when none is dropped
-	Padding     int64              // positions of the batch that predict nothing
-	Discarded   int64              // tokens of the step's samples that the batch's shape leaves out
+	Padding     int64              // positions of the batch that hold no input of a sample; they predict nothing
+	Discarded   int64              // inputs of the step's samples that no row of the batch holds
 	Rate        float64            // learning rate of this step, as it was used
 	Loss        float64            // mean training loss, nats a token; NaN and Inf of a diverged run are kept
 	GradNorm    float64            // of the whole gradient, before clipping

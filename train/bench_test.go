@@ -34,26 +34,36 @@ func BenchmarkStep(b *testing.B) {
 	}
 	for _, bc := range []struct {
 		layers, width, heads, length, rows, kept int
+		packed                                   bool // rows of several documents
 	}{
-		{4, 128, 4, 64, 12, 64},
-		{4, 64, 2, 128, 8, 128},
-		{4, 96, 3, 128, 8, 128},
-		{6, 64, 2, 128, 8, 128},
-		{6, 64, 2, 128, 8, 64},
-		{6, 64, 2, 64, 8, 64},
-		{6, 64, 2, 64, 16, 64},
+		{4, 128, 4, 64, 12, 64, false},
+		{4, 64, 2, 128, 8, 128, false},
+		{4, 96, 3, 128, 8, 128, false},
+		{6, 64, 2, 128, 8, 128, false},
+		{6, 64, 2, 128, 8, 128, true},
+		{6, 64, 2, 128, 8, 64, false},
+		{6, 64, 2, 128, 8, 64, true},
+		{6, 64, 2, 64, 8, 64, false},
+		{6, 64, 2, 64, 16, 64, false},
 	} {
 		c := model.Config{Vocabulary: 257, Context: bc.length, Layers: bc.layers, Width: bc.width, Heads: bc.heads, Routed: route.Inner(bc.layers)}
 		s := curriculum.Shape{Rows: bc.rows, Length: bc.length, Kept: bc.kept}
-		b.Run(fmt.Sprintf("L%d/d%d/s%d/b%d/kept%d", bc.layers, bc.width, bc.length, bc.rows, bc.kept), func(b *testing.B) {
+		name := fmt.Sprintf("L%d/d%d/s%d/b%d/kept%d", bc.layers, bc.width, bc.length, bc.rows, bc.kept)
+		if bc.packed {
+			name += "/packed"
+		}
+		b.Run(name, func(b *testing.B) {
 			e, err := newEngine(backend, c, Optimizer{Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, Decay: 0.1, Clip: 1}, 1)
 			if err != nil {
 				b.Fatal(err)
 			}
-			if err := e.compile(s); err != nil {
+			batch := randomBatch(c, s)
+			if bc.packed {
+				batch = packed(batch, bc.length/2, 1)
+			}
+			if err := e.compile(batch); err != nil {
 				b.Fatal(err)
 			}
-			batch := randomBatch(c, s)
 			for i := range 2 {
 				if _, _, err := e.step(batch, 1e-3, int64(i)); err != nil {
 					b.Fatal(err)

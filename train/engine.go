@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/gomlx/compute"
@@ -11,7 +12,6 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gradus-ml/gradus/batch"
-	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/model"
 )
@@ -34,9 +34,9 @@ type engine struct {
 	params    []model.Param
 	optimizer Optimizer
 
-	gradients *Exec // weights, inputs, labels, scale, [kept] -> loss sum, gradients
+	gradients *Exec // weights, scale, batch -> loss sum, gradients
 	update    *Exec // weights, moments, gradients of each shard, rates -> weights, moments, norm
-	losses    *Exec // weights, inputs, labels -> loss sum
+	losses    *Exec // weights, batch -> loss sum
 
 	weights []*tensors.Tensor
 	moment1 []*tensors.Tensor // running mean of the gradient
@@ -62,15 +62,11 @@ func newEngine(backend compute.Backend, c model.Config, o Optimizer, seed uint64
 		fn   func(in []*Node) []*Node
 	}{
 		{&e.gradients, "gradients", func(in []*Node) []*Node {
-			b := model.Batch{Inputs: in[n], Labels: in[n+1]}
-			if len(in) > n+3 {
-				b.Kept = in[n+3]
-			}
-			loss, gradients := c.Gradients(in[:n], b, in[n+2])
+			loss, gradients := c.Gradients(in[:n], batchNodes(in[n+1:]), in[n])
 			return append([]*Node{loss}, gradients...)
 		}},
 		{&e.losses, "losses", func(in []*Node) []*Node {
-			return []*Node{c.Loss(in[:n], model.Batch{Inputs: in[n], Labels: in[n+1]})}
+			return []*Node{c.Loss(in[:n], batchNodes(in[n:]))}
 		}},
 		{&e.update, "update", e.updateGraph},
 	} {
@@ -124,24 +120,42 @@ func (e *engine) save() (state, error) {
 	return s, nil
 }
 
-// compile builds the graphs for a batch shape, so that no step pays for it.
-func (e *engine) compile(s curriculum.Shape) error {
+// batchNodes reads the inputs of a graph that are a batch: inputs, labels, documents
+// and positions if rows hold several documents, kept positions if tokens are dropped.
+func batchNodes(in []*Node) model.Batch {
+	b := model.Batch{Inputs: in[0], Labels: in[1]}
+	rest := in[2:]
+	if len(rest) >= 2 {
+		b.Documents, b.Positions, rest = rest[0], rest[1], rest[2:]
+	}
+	if len(rest) == 1 {
+		b.Kept = rest[0]
+	}
+	return b
+}
+
+// compile builds the graphs for batches like b, if they are not there yet, so that
+// no step pays for it.
+func (e *engine) compile(b *batch.Batch) error {
 	weights := make([]shapes.Shape, len(e.params))
 	for i, p := range e.params {
 		weights[i] = shapes.Make(dtypes.Float32, p.Shape...)
 	}
 	for i := range shards {
-		rows := shardEnd(s.Rows, i+1) - shardEnd(s.Rows, i)
+		rows := shardEnd(b.Rows, i+1) - shardEnd(b.Rows, i)
 		if rows == 0 {
 			continue
 		}
-		in := append(weights[:len(weights):len(weights)],
-			shapes.Make(dtypes.Int32, rows, s.Length), shapes.Make(dtypes.Int32, rows, s.Length), shapes.Make(dtypes.Float32))
-		if routed := len(e.config.Routed); routed > 0 && s.Kept < s.Length {
-			in = append(in, shapes.Make(dtypes.Int32, routed, rows, s.Kept))
+		tokens := shapes.Make(dtypes.Int32, rows, b.Length)
+		in := append(slices.Clone(weights), shapes.Make(dtypes.Float32), tokens, tokens)
+		if b.Documents != nil {
+			in = append(in, tokens, tokens)
+		}
+		if b.Kept != nil {
+			in = append(in, shapes.Make(dtypes.Int32, len(e.config.Routed), rows, b.Shape.Kept))
 		}
 		if _, err := e.gradients.Compile(in...); err != nil {
-			return fmt.Errorf("train: compiling for a batch of %d x %d, %d kept: %w", s.Rows, s.Length, s.Kept, err)
+			return fmt.Errorf("train: compiling for a batch of %d x %d, %d kept: %w", b.Rows, b.Length, b.Shape.Kept, err)
 		}
 	}
 	return nil
@@ -158,7 +172,7 @@ func (e *engine) step(b *batch.Batch, rate float64, step int64) (loss, norm floa
 	if labels == 0 {
 		return 0, 0, fault.Invalidf("train: the batch of step %d has nothing to predict: its documents have fewer than two tokens", step)
 	}
-	if err := known(b, e.config.Vocabulary); err != nil {
+	if err := readable(b, e.config); err != nil {
 		return 0, 0, fmt.Errorf("train: step %d: %w", step, err)
 	}
 	type result struct {
@@ -173,8 +187,7 @@ func (e *engine) step(b *batch.Batch, rate float64, step int64) (loss, norm floa
 			continue
 		}
 		group.Go(func() {
-			args := e.arguments(rowsTensor(b, b.Inputs, from, to), rowsTensor(b, b.Labels, from, to))
-			args = append(args, float32(1/float64(labels)))
+			args := append(e.arguments(float32(1/float64(labels))), rowTensors(b, from, to)...)
 			if b.Kept != nil {
 				args = append(args, keptTensor(b, from, to))
 			}
@@ -228,13 +241,26 @@ func (e *engine) step(b *batch.Batch, rate float64, step int64) (loss, norm floa
 	return loss, norm, nil
 }
 
-// known reports a token that the model has no embedding of: the backend would
-// read past its table.
-func known(b *batch.Batch, vocabulary int) error {
+// readable reports a batch that the model cannot read. The backend would read past
+// the table of a token or a position that it has no embedding of.
+func readable(b *batch.Batch, c model.Config) error {
 	for i, id := range b.Inputs {
-		if label := b.Labels[i]; id < 0 || int(id) >= vocabulary || int(label) >= vocabulary {
+		if label := b.Labels[i]; id < 0 || int(id) >= c.Vocabulary || int(label) >= c.Vocabulary {
 			return fault.Mismatchf("token %d is predicted from token %d, and the model has a vocabulary of %d (tokens 0 to %d); "+
-				"name a larger one in 'model: vocabulary', or the right corpus", label, id, vocabulary, vocabulary-1)
+				"name a larger one in 'model: vocabulary', or the right corpus", label, id, c.Vocabulary, c.Vocabulary-1)
+		}
+	}
+	if b.Documents == nil && b.Positions == nil {
+		return nil
+	}
+	if len(b.Documents) != len(b.Inputs) || len(b.Positions) != len(b.Inputs) {
+		return fault.Invalidf("a batch of %d tokens has %d numbers of documents and %d positions; it must have one for each token, or neither",
+			len(b.Inputs), len(b.Documents), len(b.Positions))
+	}
+	for i, p := range b.Positions {
+		if p < 0 || int(p) >= c.Context {
+			return fault.Mismatchf("token %d of row %d stands at position %d of its document, and the model has a context of %d; "+
+				"cut documents to at most that", i%b.Length, i/b.Length, p, c.Context)
 		}
 	}
 	return nil
@@ -244,16 +270,25 @@ func diverged(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
 
 // arguments returns the weights followed by more.
 func (e *engine) arguments(more ...any) []any {
-	args := make([]any, 0, len(e.weights)+len(more)+2)
+	args := make([]any, 0, len(e.weights)+len(more)+5)
 	for _, w := range e.weights {
 		args = append(args, w)
 	}
 	return append(args, more...)
 }
 
-// rowsTensor returns rows [from, to) of a batch's inputs or labels, [to-from, length].
-func rowsTensor(b *batch.Batch, values []int32, from, to int) *tensors.Tensor {
-	return tensors.FromFlatDataAndDimensions(values[from*b.Length:to*b.Length], to-from, b.Length)
+// rowTensors returns rows [from, to) of a batch as batchNodes reads them, each
+// [to-from, length], without the kept positions.
+func rowTensors(b *batch.Batch, from, to int) []any {
+	values := [][]int32{b.Inputs, b.Labels}
+	if b.Documents != nil {
+		values = append(values, b.Documents, b.Positions)
+	}
+	var args []any
+	for _, v := range values {
+		args = append(args, tensors.FromFlatDataAndDimensions(v[from*b.Length:to*b.Length], to-from, b.Length))
+	}
+	return args
 }
 
 // keptTensor returns the kept positions of rows [from, to) of a batch,
@@ -276,7 +311,7 @@ func (e *engine) loss(batches []*batch.Batch) (float64, error) {
 		group.Go(func() {
 			for i := worker; i < len(batches); i += shards {
 				b := batches[i]
-				out, err := e.losses.Call(e.arguments(rowsTensor(b, b.Inputs, 0, b.Rows), rowsTensor(b, b.Labels, 0, b.Rows))...)
+				out, err := e.losses.Call(e.arguments(rowTensors(b, 0, b.Rows)...)...)
 				if err != nil {
 					errs[i] = err
 					return

@@ -61,7 +61,7 @@ func someBatch(c model.Config, s curriculum.Shape, seed uint64) *batch.Batch {
 // of their part of the batch's mean loss.
 func gradientOf(t *testing.T, e *engine, b *batch.Batch, from, to int) (float64, [][]float32) {
 	t.Helper()
-	args := e.arguments(rowsTensor(b, b.Inputs, from, to), rowsTensor(b, b.Labels, from, to), float32(1/float64(b.Targets())))
+	args := append(e.arguments(float32(1/float64(b.Targets()))), rowTensors(b, from, to)...)
 	if b.Kept != nil {
 		args = append(args, keptTensor(b, from, to))
 	}
@@ -184,14 +184,17 @@ func TestAdamWAgainstNaive(t *testing.T) {
 func TestShardsMakeTheWhole(t *testing.T) {
 	for _, rows := range []int{1, 2, 3, 6, 7} {
 		for _, kept := range []int{8, 3} {
-			for _, lopsided := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%d rows, %d kept, lopsided %v", rows, kept, lopsided), func(t *testing.T) {
+			for _, kind := range []string{"plain", "lopsided", "packed"} {
+				t.Run(fmt.Sprintf("%d rows, %d kept, %s", rows, kept, kind), func(t *testing.T) {
 					e := mustEngine(t, tiny, adam)
 					b := someBatch(tiny, curriculum.Shape{Rows: rows, Length: 8, Kept: kept}, 3)
-					if lopsided {
+					switch kind {
+					case "lopsided":
 						for i := range (rows - 1) * 8 {
 							b.Labels[i] = batch.Ignore
 						}
+					case "packed":
+						b = packed(b, 3, 3)
 					}
 					sum, whole := gradientOf(t, e, b, 0, rows)
 					parts := make([][]float64, len(whole))
@@ -310,6 +313,11 @@ func TestBatchesTheModelCannotRead(t *testing.T) {
 		"input beyond the vocabulary": {func(b *batch.Batch) { b.Inputs[15] = 17 }, fault.Mismatch},
 		"negative input":              {func(b *batch.Batch) { b.Inputs[0] = -1 }, fault.Mismatch},
 		"label beyond the vocabulary": {func(b *batch.Batch) { b.Labels[3] = 17 }, fault.Mismatch},
+		"documents without positions": {func(b *batch.Batch) { b.Documents = make([]int32, 16) }, fault.Invalid},
+		"positions without documents": {func(b *batch.Batch) { b.Positions = make([]int32, 16) }, fault.Invalid},
+		"too few documents":           {func(b *batch.Batch) { packed(b, 3, 1); b.Documents = b.Documents[:15] }, fault.Invalid},
+		"position beyond the context": {func(b *batch.Batch) { packed(b, 3, 1); b.Positions[15] = 8 }, fault.Mismatch},
+		"negative position":           {func(b *batch.Batch) { packed(b, 3, 1); b.Positions[15] = -1 }, fault.Mismatch},
 		"nothing to predict": {func(b *batch.Batch) {
 			for i := range b.Labels {
 				b.Labels[i] = batch.Ignore

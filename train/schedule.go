@@ -59,6 +59,18 @@ func (s Schedule) At(clock float64) float64 {
 	return s.Peak + float64(share*(s.Min-s.Peak))
 }
 
+// scaled returns a learning rate times the factor of a step; a nil factor is 1.
+func scaled(rate float64, factor func(step int64) float64, step int64) (float64, error) {
+	if factor == nil {
+		return rate, nil
+	}
+	f := factor(step)
+	if !(f > 0) || math.IsInf(f, 1) {
+		return 0, fault.Invalidf("train: the rate factor of step %d is %v; it must be positive and finite", step, f)
+	}
+	return rate * f, nil
+}
+
 // String describes the schedule.
 func (s Schedule) String() string {
 	return fmt.Sprintf("%g, warmup %g, %s to %g", s.Peak, s.Warmup, s.Decay, s.Min)

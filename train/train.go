@@ -41,6 +41,11 @@ type Config struct {
 	Optimizer Optimizer
 	Schedule  Schedule
 
+	// RateFactor multiplies the schedule's rate in a step (they count from 0), so that
+	// it can follow a batch size that varies: by rows over base rows, or their square
+	// root. Each value must be positive and finite. nil: 1.
+	RateFactor func(step int64) float64
+
 	Plan       *curriculum.Plan
 	Clock      curriculum.Clock
 	Metrics    []string // names of the plan's difficulties
@@ -127,7 +132,7 @@ func (c *Config) fits() error {
 		if b.Length > c.Model.Context {
 			return fault.Invalidf("train: an evaluation has rows of %d tokens and the model a context of %d", b.Length, c.Model.Context)
 		}
-		if err := known(b, c.Model.Vocabulary); err != nil {
+		if err := readable(b, c.Model); err != nil {
 			return fmt.Errorf("train: evaluation: %w", err)
 		}
 	}
@@ -230,7 +235,6 @@ func (r *run) loop(ctx context.Context) error {
 	ahead, cancel := context.WithCancel(ctx)
 	defer cancel()
 	batches := r.prefetch(ahead)
-	stage := -1
 	for step := r.result.Step; step < steps; step++ {
 		next, ok := <-batches
 		if !ok {
@@ -239,15 +243,10 @@ func (r *run) loop(ctx context.Context) error {
 		if next.err != nil {
 			return next.err
 		}
-		if s := r.Plan.StageAt(step); s != stage {
-			stage = s
-			for _, f := range r.Plan.Stages()[s].Batches {
-				if err := r.engine.compile(f.Shape); err != nil {
-					return err
-				}
-			}
+		if err := r.engine.compile(next.batch); err != nil {
+			return err
 		}
-		if err := r.step(step, stage, next.batch); err != nil {
+		if err := r.step(step, r.Plan.StageAt(step), next.batch); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -287,7 +286,10 @@ func (r *run) prefetch(ctx context.Context) <-chan made {
 // step makes one step and everything that is due after it.
 func (r *run) step(step int64, stage int, b *batch.Batch) error {
 	before, after := r.Plan.PositionAt(step), r.Plan.PositionAt(step+1)
-	rate := r.Schedule.At(after.On(r.Clock))
+	rate, err := scaled(r.Schedule.At(after.On(r.Clock)), r.RateFactor, step)
+	if err != nil {
+		return err
+	}
 	begin := time.Now()
 	loss, norm, err := r.engine.step(b, rate, step)
 	if err != nil {
@@ -298,7 +300,7 @@ func (r *run) step(step int64, stage int, b *batch.Batch) error {
 	line := runlog.Step{
 		Step: step + 1, Tokens: after.Tokens, LayerTokens: after.LayerTokens(), FLOPs: r.flops, Seconds: r.seconds,
 		Stage: stage, Length: b.Length, Rows: b.Rows, Kept: b.Shape.Kept,
-		Rate: rate, Loss: loss, GradNorm: norm, Digest: curriculum.Digest(step, b.IDs),
+		Padding: b.Padding, Discarded: b.Discarded, Rate: rate, Loss: loss, GradNorm: norm, Digest: curriculum.Digest(step, b.IDs),
 	}
 	if len(r.Metrics) > 0 {
 		line.Difficulty = map[string]float64{}
