@@ -76,7 +76,7 @@ type Arrangement interface {
 const (
 	// unitBits is what the ids of units may take: above them stands the number
 	// of the source.
-	unitBits = 48
+	unitBits = 56
 	// longestRow bounds the rows of documents, so that a slip in a recipe does
 	// not take gigabytes for tables by length.
 	longestRow = 1 << 22

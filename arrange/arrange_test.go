@@ -3,7 +3,6 @@ package arrange
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -171,9 +170,9 @@ func TestGolden(t *testing.T) {
 		{"pack 8", func() (Arrangement, error) { return Pack(s, 8, "") },
 			"[{0 0 8} {0 1 8} {0 2 8} {0 3 8} {0 4 4}] 0 [[{0 8}] [{19 8}] [{27 8}] [{36 5} {8 2} {17 1}] [{12 4}]]"},
 		{"decompose 2 8", func() (Arrangement, error) { return Decompose(s, 2, 8) },
-			"[{2 0 8} {0 1 2} {1 6 4} {2 10 8} {2 11 8} {1 12 4}] 2 [[{0 8}] [{8 2}] [{12 4}] [{19 8}] [{27 8}] [{36 4}]]"},
+			"[{2 0 8} {0 1 2} {1 3145728 4} {2 5242880 8} {2 5242881 8} {1 6291456 4}] 2 [[{0 8}] [{8 2}] [{12 4}] [{19 8}] [{27 8}] [{36 4}]]"},
 		{"decompose 1 4", func() (Arrangement, error) { return Decompose(s, 1, 4) },
-			"[{2 0 4} {2 1 4} {1 2 2} {2 12 4} {0 16 1} {2 20 4} {2 21 4} {2 22 4} {2 23 4} {2 24 4} {0 25 1}] 0 " +
+			"[{2 0 4} {2 1 4} {1 2 2} {2 3145728 4} {0 4194304 1} {2 5242880 4} {2 5242881 4} {2 5242882 4} {2 5242883 4} {2 6291456 4} {0 6291457 1}] 0 " +
 				"[[{0 4}] [{4 4}] [{8 2}] [{12 4}] [{17 1}] [{19 4}] [{23 4}] [{27 4}] [{31 4}] [{36 4}] [{40 1}]]"},
 	} {
 		a, err := c.a()
@@ -268,27 +267,19 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// Ids of documents and parts together must fit.
+// A document of more parts than ids tell apart is refused.
 func TestDecomposeNeedsRoom(t *testing.T) {
-	dir := t.TempDir()
-	lengths := make([]int, 1<<17)
-	lengths[3] = 1<<31 - 1 // 2^31-2 inputs, parts of 1
-	s := open(t, dir, whole, lengths...)
-	if _, err := Decompose(s, 1, 1); err != nil { // 17 bits and 31
-		t.Error(err)
-	}
-	s.Corpus().Close()
-	writeLengths(t, filepath.Join(dir, "more"), append(lengths, 0))
-	c, err := corpus.Open(filepath.Join(dir, "more"))
+	s := open(t, t.TempDir(), whole, 1<<20+1, 1<<20+2) // as many inputs as parts are allowed, and one more
+	d, err := Decompose(s, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	more, err := c.Samples(whole)
-	if err != nil {
-		t.Fatal(err)
+	n := 0
+	emit := func(int, int64, int) { n++ }
+	if _, err := d.Arrange(slices.Values([]int64{0}), emit); err != nil || n != 1<<20 {
+		t.Errorf("%d parts, %v", n, err)
 	}
-	if _, err := Decompose(more, 1, 1); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "49 bits") {
+	if _, err := d.Arrange(slices.Values([]int64{1}), emit); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "raise the longest length") {
 		t.Error(err)
 	}
 }

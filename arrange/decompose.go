@@ -17,8 +17,12 @@ type decomposition struct {
 	stateless
 	corpus            *corpus.Corpus
 	shortest, longest int
-	partBits          int // that the number of a part takes in the longest document
 }
+
+// partBits is the room for the number of a part: a document of a million parts
+// has 268 million tokens at a longest length of 256. It does not depend on the
+// corpus, so that ids stay when that grows.
+const partBits = 20
 
 // Decompose returns the arrangement that cuts each document into parts of powers
 // of two inputs, from longest down to shortest, by the binary digits of its
@@ -26,10 +30,9 @@ type decomposition struct {
 // 3). What is left of a document below shortest is discarded. There is a bucket
 // for each power, and no row holds two documents or padding.
 //
-// It looks at the length of every document, since the ids have room for the
-// longest one's parts. Samples that are no documents, lengths that are no powers
-// of two or do not ascend, and a corpus whose documents and parts need more than
-// 48 bits are an error of kind fault.Invalid.
+// Samples that are no documents, lengths that are no powers of two or do not
+// ascend, 2^36 documents and a document of 2^20 parts are an error of kind
+// fault.Invalid.
 func Decompose(s *corpus.Samples, shortest, longest int) (Arrangement, error) {
 	if err := checkDocuments("decompose", s, shortest, longest); err != nil {
 		return nil, err
@@ -37,18 +40,10 @@ func Decompose(s *corpus.Samples, shortest, longest int) (Arrangement, error) {
 	if bits.OnesCount(uint(shortest)) > 1 || bits.OnesCount(uint(longest)) > 1 || shortest > longest {
 		return nil, fault.Invalidf("decompose: rows of %d to %d inputs; both must be powers of two, the shorter one first", shortest, longest)
 	}
-	d := &decomposition{corpus: s.Corpus(), shortest: shortest, longest: longest}
-	most := int64(0)
-	for id := range s.Len() {
-		_, n := inputs(d.corpus, id)
-		most = max(most, d.parts(n))
+	if s.Len() > 1<<(unitBits-partBits) {
+		return nil, fault.Invalidf("decompose: %d documents; at most 2^%d can be told apart", s.Len(), unitBits-partBits)
 	}
-	d.corpus.Release()
-	d.partBits = bits.Len64(uint64(max(most-1, 0)))
-	if need := bits.Len64(uint64(s.Len()-1)) + d.partBits; need > unitBits {
-		return nil, fault.Invalidf("decompose: %d documents of up to %d parts need ids of %d bits, and %d are there; raise the longest length", s.Len(), most, need, unitBits)
-	}
-	return d, nil
+	return &decomposition{corpus: s.Corpus(), shortest: shortest, longest: longest}, nil
 }
 
 // parts returns how many parts a document of n inputs has.
@@ -91,9 +86,12 @@ func (d *decomposition) Lengths() []int {
 func (d *decomposition) Arrange(samples iter.Seq[int64], emit func(int, int64, int)) (discarded int64, err error) {
 	for id := range samples {
 		_, n := inputs(d.corpus, id)
+		if d.parts(n) > 1<<partBits {
+			return 0, fault.Invalidf("decompose: document %d has %d parts; at most 2^%d can be told apart: raise the longest length", id, d.parts(n), partBits)
+		}
 		for i := range d.parts(n) {
 			_, length := d.part(n, i)
-			emit(d.bucket(length), id<<d.partBits|i, length)
+			emit(d.bucket(length), id<<partBits|i, length)
 		}
 		discarded += n % int64(d.shortest)
 	}
@@ -102,7 +100,7 @@ func (d *decomposition) Arrange(samples iter.Seq[int64], emit func(int, int64, i
 
 // piece returns what the row of a unit holds.
 func (d *decomposition) piece(unit int64) Piece {
-	document, i := unit>>d.partBits, unit&(1<<d.partBits-1)
+	document, i := unit>>partBits, unit&(1<<partBits-1)
 	start, n := inputs(d.corpus, document)
 	at, length := d.part(n, i)
 	if length == 0 {
@@ -117,13 +115,13 @@ func (d *decomposition) Pieces(dst []Piece, unit int64) []Piece { return append(
 
 func (d *decomposition) Samples(dst []int64, unit int64) []int64 {
 	d.piece(unit) // is it one?
-	return append(dst, unit>>d.partBits)
+	return append(dst, unit>>partBits)
 }
 
 func (d *decomposition) Units(dst []int64, sample int64) []int64 {
 	_, n := inputs(d.corpus, sample)
 	for i := range d.parts(n) {
-		dst = append(dst, sample<<d.partBits|i)
+		dst = append(dst, sample<<partBits|i)
 	}
 	return dst
 }
