@@ -216,3 +216,30 @@ func TestRampLaws(t *testing.T) {
 		}
 	})
 }
+
+// The functions of package math are not monotone in their last bits; their paces
+// are.
+func TestNoFlicker(t *testing.T) {
+	r := pace.Ramp{From: 1, To: 200, Step: 1, Until: 1000}
+	for name, p := range map[string]pace.Stepped{
+		"cube root":   must(pace.NewRoot(pace.Root{From: 1, To: 200, Step: 1, Until: 1000, Degree: 3})),
+		"cosine":      must(pace.NewCosine(r)),
+		"sigmoid":     must(pace.NewSigmoid(r, 10)),
+		"exponential": must(pace.NewExponential(r)),
+	} {
+		for next := p.Next(0); !math.IsInf(next, 1); next = p.Next(next) {
+			before, after, x := p.At(math.Nextafter(next, 0)), p.At(next), next
+			for range 30 {
+				x = math.Nextafter(x, 0)
+				if got := p.At(x); got != before {
+					t.Fatalf("%s: %v at %v, before Next %v", name, got, x, next)
+				}
+			}
+			for x = next; x < next*(1+1e-14); x = math.Nextafter(x, 2*next) {
+				if got := p.At(x); got != after {
+					t.Fatalf("%s: %v at %v, after Next %v", name, got, x, next)
+				}
+			}
+		}
+	}
+}
