@@ -101,6 +101,10 @@ func (d *draft) batch() {
 func (d *draft) dynamic(packs int64) {
 	y := d.config.Dynamic
 	parts := []string{fmt.Sprintf("tokens: %d", y.Tokens*packs), fmt.Sprintf("at_least: %d", y.Least*packs)}
+	if base := d.config.Batch.Global; base > 0 && y.Rate != "none" {
+		parts = append([]string{fmt.Sprintf("size: %d", base)}, parts...)
+		d.note(dynamicKey+".lr_scaling_method", Kept, "rate: %s, by the rows of a step over size, which is train_batch_size", y.Rate)
+	}
 	d.note(dynamicKey+".max_tokens", Changed, "tokens: %d, of %d packs a step. They are those of padded rows, where the original adds up the samples' own; a longer document is cut off, where the original leaves it out; the last sample is drawn like all, where the original never uses it", y.Tokens*packs, packs)
 	d.note(dynamicKey+".min_batch_size", Changed, "at_least: %d, of a step; the original bounds each pack", y.Least*packs)
 	if y.Largest > 0 {
@@ -109,7 +113,7 @@ func (d *draft) dynamic(packs int64) {
 	} else {
 		d.note(dynamicKey+".max_batch_size", Kept, "null is no bound")
 	}
-	d.note(dynamicKey+".lr_scaling_method", Changed, "rate: %s. The original scales by the samples of a step over train_batch_size, the packs of a step", y.Rate)
+	d.note(dynamicKey+".lr_scaling_method", Changed, "rate: %s. The original scales by the samples of a step over train_batch_size", y.Rate)
 	d.write("batch: {%s, rate: %s}\n", strings.Join(parts, ", "), y.Rate)
 	if len(d.config.Metrics) > 0 {
 		d.note(dynamicKey, Changed, "here a curriculum and batches by tokens work together; the original has one loader for each")
