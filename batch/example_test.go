@@ -57,7 +57,9 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	maker, err := batch.NewMaker(samples, plan, route.RandomLTD{}, routed, 1)
+	maker, err := batch.NewMaker(batch.Config{
+		Sources: []batch.Source{{Samples: samples}}, Plan: plan, Policy: route.RandomLTD{}, Routed: routed, Seed: 1,
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -72,12 +74,12 @@ func Example() {
 		fmt.Println("  kept  ", b.Kept)
 	}
 	// Output:
-	// step 3: 2 rows of 4 tokens from samples [2 0]
-	//   inputs [8 9 10 11 0 1 2 3]
-	//   labels [9 10 11 12 1 2 3 4]
+	// step 3: 2 rows of 4 tokens from samples [0 2]
+	//   inputs [0 1 2 3 8 9 10 11]
+	//   labels [1 2 3 4 9 10 11 12]
 	//   kept   [0 1 2 3]
-	// step 0: 2 rows of 2 tokens from samples [3 0]
-	//   inputs [12 13 0 1]
-	//   labels [13 14 1 2]
+	// step 0: 2 rows of 2 tokens from samples [0 1]
+	//   inputs [0 1 4 5]
+	//   labels [1 2 5 6]
 	//   kept   []
 }
