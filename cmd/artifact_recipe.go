@@ -48,8 +48,8 @@ func inspectRecipe(_ context.Context, w io.Writer, path string, o inspectOptions
 	return err
 }
 
-func checkRecipe(_ context.Context, path string, _ checkOptions) (string, error) {
-	b, err := openRecipe(path)
+func checkRecipe(ctx context.Context, path string, _ checkOptions) (string, error) {
+	b, err := openRecipe(ctx, path)
 	if err != nil {
 		return "", err
 	}

@@ -70,7 +70,7 @@ const planChecks = 200
 
 // compareWithPlan says how far a log agrees with the plan of the recipe beside it.
 func compareWithPlan(ctx context.Context, log *runlog.Log, dir string) (string, error) {
-	b, err := openCopy(dir)
+	b, err := openCopy(ctx, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Sprintf("not compared with its plan: %v", err), nil
 	}
@@ -100,7 +100,7 @@ func compareWithPlan(ctx context.Context, log *runlog.Log, dir string) (string, 
 
 // openCopy binds the recipe that a run directory keeps. Its corpus may be named
 // from where the recipe came from, which is often the directory above.
-func openCopy(dir string) (*recipe.Bound, error) {
+func openCopy(ctx context.Context, dir string) (*recipe.Bound, error) {
 	name := filepath.Join(dir, recipeFile)
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -113,7 +113,7 @@ func openCopy(dir string) (*recipe.Bound, error) {
 		if parseErr != nil {
 			return nil, parseErr
 		}
-		if b, err = recipe.Open(r); !errors.Is(err, fs.ErrNotExist) {
+		if b, err = recipe.Open(ctx, r, recipe.Options{}); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 	}
@@ -130,7 +130,7 @@ func sameOrigin(log *runlog.Log, b *recipe.Bound, dir string) error {
 		return err
 	}
 	if fingerprint != log.Run.Corpus {
-		return fault.Mismatchf("the run was made from corpus %s, and %s is %s", log.Run.Corpus, b.Corpus.Path(), fingerprint)
+		return fault.Mismatchf("the run was made from corpus %s, and that of %s is %s", log.Run.Corpus, b.Recipe.Path(), fingerprint)
 	}
 	if steps := b.Plan.Steps(); steps != log.Run.Steps || int64(len(log.Steps)) > steps {
 		return fault.Mismatchf("the log is of %d planned steps, %d made, and the plan of %s has %d", log.Run.Steps, len(log.Steps), filepath.Join(dir, recipeFile), steps)

@@ -31,7 +31,7 @@ learning rate.`,
 		Example: "  gradus plan recipes/small.yaml\n  gradus plan recipes/small.yaml --svg plan.svg",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			b, err := openRecipe(args[0])
+			b, err := openRecipe(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -79,31 +79,45 @@ type planCost struct {
 func viewPlan(b *recipe.Bound) planView {
 	end := b.Plan.End()
 	v := planView{
-		Name: b.Recipe.Name, Recipe: b.Recipe.Hash(), Model: b.Model.String(), Metrics: b.Metrics(),
-		Stages: b.Plan.Stages(), Shapes: b.Plan.Shapes(), Pool: b.Plan.Pool(), Samples: b.Samples.Len(),
+		Name: b.Recipe.Name, Recipe: b.Recipe.Hash(), Model: modelWords(b), Metrics: b.Metrics(),
+		Stages: b.Plan.Stages(), Shapes: b.Plan.Shapes(), Pool: b.Plan.Pool(), Samples: b.Samples(),
 		Run: planCost{Steps: end.Steps, Tokens: end.Tokens, LayerTokens: end.LayerTokens()},
 	}
-	if b.HeldOut != nil {
-		v.HeldOut = b.HeldOut.String()
-	}
+	v.HeldOut = b.HeldOut()
 	for _, s := range v.Stages {
 		v.Run.FLOPs += float64(s.Steps) * b.Model.FLOPs(s.Batches[0].Rows, s.Batches[0].Length, s.Batches[0].Kept)
 	}
 	window := b.Recipe.Window()
-	perStep := int64(b.Recipe.Batch.Size) * int64(window)
+	rows := b.Recipe.Units(window)
+	perStep := int64(rows) * int64(window)
 	steps := int64(b.Recipe.Budget.Steps)
 	if steps == 0 {
 		steps = (int64(b.Recipe.Budget.Tokens) + perStep - 1) / perStep
 	}
 	v.Baseline = planCost{
 		Steps: steps, Tokens: steps * perStep, LayerTokens: float64(steps * perStep),
-		FLOPs: float64(steps) * b.Model.FLOPs(b.Recipe.Batch.Size, window, window),
+		FLOPs: float64(steps) * b.Model.FLOPs(rows, window, window),
 	}
 	return v
 }
 
+// modelWords describes the model in one line.
+func modelWords(b *recipe.Bound) string {
+	if b.Recipe.External() {
+		return fmt.Sprintf("external model of %d layers", b.Model.Layers)
+	}
+	return b.Model.String()
+}
+
 func printPlan(out io.Writer, b *recipe.Bound, v planView) error {
-	fmt.Fprintf(out, "%s (recipe %s)\n%s, %s parameters\n", v.Name, v.Recipe, v.Model, count(b.Model.Parameters()))
+	for _, w := range b.Warnings {
+		fmt.Fprintf(out, "warning: %s\n", w)
+	}
+	fmt.Fprintf(out, "%s (recipe %s)\n%s", v.Name, v.Recipe, v.Model)
+	if !b.Recipe.External() {
+		fmt.Fprintf(out, ", %s parameters", count(b.Model.Parameters()))
+	}
+	fmt.Fprintln(out)
 	fmt.Fprintf(out, "%s of %s samples are admitted in the end", count(v.Pool), count(v.Samples))
 	if v.HeldOut != "" {
 		fmt.Fprintf(out, "; held out: %s", v.HeldOut)

@@ -45,12 +45,15 @@ func planSheet(b *recipe.Bound, v planView) chart.Sheet {
 		charts = append(charts, d.staircase("Tokens of a row that the routed layers see", "tokens", 0, window,
 			func(s curriculum.Stage) float64 { return float64(s.Batches[0].Kept) }))
 	}
+	if b.Recipe.Optimizer != nil {
+		charts = append(charts, d.rate(b))
+	}
 	return chart.Sheet{
 		Title: "Plan of " + v.Name,
 		Words: []string{v.Model, fmt.Sprintf("%d steps, %s tokens, %s layer-tokens, %d samples a step; recipe %s",
-			v.Run.Steps, count(v.Run.Tokens), count(int64(v.Run.LayerTokens)), b.Recipe.Batch.Size, v.Recipe)},
+			v.Run.Steps, count(v.Run.Tokens), count(int64(v.Run.LayerTokens)), b.Plan.Stages()[0].Batches[0].Units, v.Recipe)},
 		Columns: 2,
-		Charts:  append(charts, d.rate(b)),
+		Charts:  charts,
 	}
 }
 

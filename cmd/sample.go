@@ -28,7 +28,7 @@ one rank's share; the shares of all ranks make up the step.`,
 			if world < 1 || rank < 0 || rank >= world {
 				return fault.Invalidf("--rank %d --world %d; a rank lies between 0 and the world's size less one", rank, world)
 			}
-			b, err := openRecipe(args[0])
+			b, err := openRecipe(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -40,10 +40,16 @@ one rank's share; the shares of all ranks make up the step.`,
 			stage := b.Plan.Stages()[b.Plan.StageAt(step)]
 			v := stepView{Samples: []servedView{}, Step: step, Digest: curriculum.Digest(step, ids), Shape: b.Plan.BatchAt(step).Shape, Pool: stage.Pool}
 			for _, id := range curriculum.Slice(ids, rank, world) {
-				served, err := viewSample(b, id)
+				s, unit, err := b.Source(id)
 				if err != nil {
 					return err
 				}
+				first := s.Units.Samples(nil, unit)[0]
+				served, err := viewSample(b, id-unit+first)
+				if err != nil {
+					return err
+				}
+				served.ID = id
 				v.Samples = append(v.Samples, served)
 			}
 			if asJSON {

@@ -79,7 +79,7 @@ log, seconds aside, as one that was not.`,
 
 // trainRecipe runs a recipe in a directory and shows how it goes on.
 func trainRecipe(ctx context.Context, r *recipe.Recipe, dir string, resume bool, progress io.Writer) (train.Result, error) {
-	b, err := recipe.Open(r)
+	b, err := recipe.Open(ctx, r, recipe.Options{})
 	if err != nil {
 		return train.Result{}, err
 	}

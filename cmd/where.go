@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/gradus-ml/gradus/internal/fault"
@@ -29,12 +30,16 @@ to the number of steps.`,
 			if err := needFlags(cmd, "sample"); err != nil {
 				return err
 			}
-			b, err := openRecipe(args[0])
+			b, err := openRecipe(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			defer b.Close()
-			if n := b.Samples.Len(); id < 0 || id >= n {
+			s, sample, err := b.Source(id)
+			if err != nil {
+				return err
+			}
+			if n := s.Samples.Len(); sample >= n {
 				return fault.Invalidf("--sample %d; the corpus has samples 0 to %d", id, n-1)
 			}
 			v, err := viewUses(cmd.Context(), b, id)
@@ -53,12 +58,12 @@ to the number of steps.`,
 }
 
 // openRecipe reads a recipe and binds it to its corpus and index.
-func openRecipe(path string) (*recipe.Bound, error) {
+func openRecipe(ctx context.Context, path string) (*recipe.Bound, error) {
 	r, err := recipe.Load(path)
 	if err != nil {
 		return nil, err
 	}
-	return recipe.Open(r)
+	return recipe.Open(ctx, r, recipe.Options{})
 }
 
 // A usesView is what where prints.
@@ -82,8 +87,16 @@ func viewUses(ctx context.Context, b *recipe.Bound, id int64) (usesView, error) 
 	if v.Sample, err = viewSample(b, id); err != nil {
 		return v, err
 	}
-	start, end := b.Samples.Span(id)
-	v.HeldOut = b.HoldsOut(id)
+	s, sample, err := b.Source(id)
+	if err != nil {
+		return v, err
+	}
+	start, end := s.Samples.Span(sample)
+	v.HeldOut = s.HoldsOut(sample)
+	units := s.Units.Units(nil, sample)
+	for i := range units {
+		units[i] |= id - sample // of the same source
+	}
 	sampler := b.Plan.Sampler()
 	var ids []int64
 	for _, s := range b.Plan.Stages() {
@@ -95,7 +108,7 @@ func viewUses(ctx context.Context, b *recipe.Bound, id int64) (usesView, error) 
 			}
 			ids = sampler.At(ids[:0], step)
 			for place, served := range ids { // a small pool may serve it twice
-				if served == id {
+				if slices.Contains(units, served) {
 					v.Uses = append(v.Uses, use{step, place, tokens})
 				}
 			}
@@ -106,14 +119,18 @@ func viewUses(ctx context.Context, b *recipe.Bound, id int64) (usesView, error) 
 
 // viewSample says where in the corpus a sample lies, and how it begins.
 func viewSample(b *recipe.Bound, id int64) (servedView, error) {
-	start, end := b.Samples.Span(id)
-	tok, err := textOf(b.Corpus)
+	s, sample, err := b.Source(id)
 	if err != nil {
 		return servedView{}, err
 	}
-	e, err := excerptOf(b.Corpus, tok, start, end)
-	document := b.Corpus.DocumentAt(start)
-	from, _ := b.Corpus.Bounds(document)
+	start, end := s.Samples.Span(sample)
+	tok, err := textOf(s.Corpus)
+	if err != nil {
+		return servedView{}, err
+	}
+	e, err := excerptOf(s.Corpus, tok, start, end)
+	document := s.Corpus.DocumentAt(start)
+	from, _ := s.Corpus.Bounds(document)
 	return servedView{ID: id, Document: document, Offset: start - from, Begins: e}, err
 }
 

@@ -1,16 +1,19 @@
 package recipe
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 )
 
-// An Amount is a number on the budget's clock, or a percentage of the budget.
+// An Amount is a number on a clock, or a percentage of the budget.
 type Amount struct {
 	Value   float64
 	Percent bool
+
+	wrong string // what the file has instead, in words
 }
 
 // Of returns the amount on the clock, for a budget.
@@ -23,14 +26,20 @@ func (a Amount) Of(budget float64) float64 {
 
 // String writes the amount as a recipe does.
 func (a Amount) String() string {
+	number := strconv.FormatFloat(a.Value, 'g', -1, 64)
 	if a.Percent {
-		return strconv.FormatFloat(a.Value, 'g', -1, 64) + "%"
+		return number + "%"
 	}
-	return strconv.FormatFloat(a.Value, 'g', -1, 64)
+	return number
 }
 
-// MarshalJSON writes the amount as a string.
-func (a Amount) MarshalJSON() ([]byte, error) { return strconv.AppendQuote(nil, a.String()), nil }
+// MarshalJSON writes the amount as a recipe does: 12 or "40%".
+func (a Amount) MarshalJSON() ([]byte, error) {
+	if a.Percent {
+		return strconv.AppendQuote(nil, a.String()), nil
+	}
+	return json.Marshal(a.Value)
+}
 
 // UnmarshalYAML reads 12, 1_000 or 40%.
 func (a *Amount) UnmarshalYAML(unmarshal func(any) error) error {
@@ -38,53 +47,46 @@ func (a *Amount) UnmarshalYAML(unmarshal func(any) error) error {
 	if err := unmarshal(&v); err != nil {
 		return err
 	}
-	return a.set(v)
+	*a = amountOf(v)
+	return nil
 }
 
-func (a *Amount) set(v any) error {
+func (a *Amount) problem() string { return a.wrong }
+
+func amountOf(v any) Amount {
+	a := Amount{}
 	switch v := v.(type) {
 	case string:
 		number, percent := strings.CutSuffix(strings.TrimSpace(v), "%")
 		f, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 		if err != nil {
-			return fmt.Errorf("%q is no amount; write a number or a percentage such as 40%%", v)
+			return Amount{wrong: fmt.Sprintf("%q is no amount; write a number or a percentage such as 40%%", v)}
 		}
-		*a = Amount{f, percent}
-	case uint64:
-		*a = Amount{float64(v), false}
-	case int64:
-		*a = Amount{float64(v), false}
-	case float64:
-		*a = Amount{v, false}
+		a = Amount{Value: f, Percent: percent}
 	default:
-		return fmt.Errorf("%v is no amount; write a number or a percentage such as 40%%", v)
+		f, ok := number(v)
+		if !ok {
+			return Amount{wrong: fmt.Sprintf("%v is no amount; write a number or a percentage such as 40%%", v)}
+		}
+		a = Amount{Value: f}
 	}
 	if math.IsNaN(a.Value) || math.IsInf(a.Value, 0) {
-		return fmt.Errorf("%v is no amount; it must be finite", v)
+		return Amount{wrong: fmt.Sprintf("%v is no amount; it must be finite", v)}
 	}
-	return nil
+	return a
 }
 
-// Amounts is one amount, or a list of them.
-type Amounts []Amount
-
-// UnmarshalYAML reads an amount or a list.
-func (a *Amounts) UnmarshalYAML(unmarshal func(any) error) error {
-	var v any
-	if err := unmarshal(&v); err != nil {
-		return err
+// number returns a number that YAML read.
+func number(v any) (float64, bool) {
+	switch v := v.(type) {
+	case uint64:
+		return float64(v), true
+	case int64:
+		return float64(v), true
+	case float64:
+		return v, true
 	}
-	list, ok := v.([]any)
-	if !ok {
-		list = []any{v}
-	}
-	*a = make(Amounts, len(list))
-	for i, item := range list {
-		if err := (*a)[i].set(item); err != nil {
-			return err
-		}
-	}
-	return nil
+	return 0, false
 }
 
 // Layers names layers of the model: "inner" (all but the first and the last), or
@@ -92,6 +94,8 @@ func (a *Amounts) UnmarshalYAML(unmarshal func(any) error) error {
 type Layers struct {
 	Inner bool
 	List  []int
+
+	wrong bool
 }
 
 // MarshalJSON writes the layers as a recipe does.
@@ -99,20 +103,56 @@ func (l Layers) MarshalJSON() ([]byte, error) {
 	if l.Inner || l.List == nil {
 		return []byte(`"inner"`), nil
 	}
-	return []byte(strings.ReplaceAll(fmt.Sprint(l.List), " ", ",")), nil
+	return json.Marshal(l.List)
 }
 
 // UnmarshalYAML reads inner or a list.
 func (l *Layers) UnmarshalYAML(unmarshal func(any) error) error {
-	var list []int
-	if unmarshal(&list) == nil {
-		l.List = list
-		return nil
-	}
 	var name string
-	if err := unmarshal(&name); err != nil || name != "inner" {
-		return fmt.Errorf("layers must be inner, or a list such as [1, 2, 3]")
+	switch {
+	case unmarshal(&l.List) == nil:
+	case unmarshal(&name) == nil && name == "inner":
+		l.Inner = true
+	default:
+		l.wrong = true
 	}
-	l.Inner = true
 	return nil
 }
+
+func (l *Layers) problem() string {
+	if l.wrong {
+		return "layers must be inner, or a list such as [1, 2, 3]"
+	}
+	return ""
+}
+
+// Names is one name of files, or a list.
+type Names []string
+
+// MarshalJSON writes one name without a list.
+func (n Names) MarshalJSON() ([]byte, error) {
+	if len(n) == 1 {
+		return json.Marshal(n[0])
+	}
+	return json.Marshal([]string(n))
+}
+
+// UnmarshalYAML reads a name or a list.
+func (n *Names) UnmarshalYAML(unmarshal func(any) error) error {
+	var name string
+	if unmarshal(&name) == nil {
+		if name != "" {
+			*n = Names{name}
+		}
+		return nil
+	}
+	var list []string
+	if err := unmarshal(&list); err != nil {
+		return err
+	}
+	*n = list
+	return nil
+}
+
+// String lists the names.
+func (n Names) String() string { return strings.Join(n, ", ") }

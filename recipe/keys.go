@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/internal/spell"
+	"github.com/gradus-ml/gradus/pace"
 )
 
 // checkKeys compares the keys of the file with those of the Recipe's structs.
@@ -22,7 +24,7 @@ func checkNode(path, at string, node ast.Node, t reflect.Type) error {
 		t = t.Elem()
 	}
 	switch {
-	case t.Kind() == reflect.Slice && t != reflect.TypeFor[Amounts]():
+	case t.Kind() == reflect.Slice && isSection(t.Elem()):
 		if list, ok := node.(*ast.SequenceNode); ok {
 			for _, item := range list.Values {
 				if err := checkNode(path, at, item, t.Elem()); err != nil {
@@ -31,22 +33,19 @@ func checkNode(path, at string, node ast.Node, t reflect.Type) error {
 			}
 		}
 		return nil
-	case t.Kind() != reflect.Struct || t == reflect.TypeFor[Amount]() || t == reflect.TypeFor[Layers]():
+	case t == reflect.TypeFor[Pace]():
+		return checkPace(path, at, node)
+	case !isSection(t):
 		return nil
 	}
-	var pairs []*ast.MappingValueNode
-	switch m := node.(type) {
-	case *ast.MappingNode:
-		pairs = m.Values
-	case *ast.MappingValueNode:
-		pairs = []*ast.MappingValueNode{m}
-	default:
+	pairs, ok := pairsOf(node)
+	if !ok {
 		return fault.Invalidf("%s:%d: %s must be keys and values", path, line(node), or(at, "a recipe"))
 	}
 	known := map[string]reflect.Type{}
 	var names []string
 	for i := range t.NumField() {
-		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); name != "" {
+		if name, ok := keyOf(t.Field(i)); ok {
 			known[name] = t.Field(i).Type
 			names = append(names, name)
 		}
@@ -55,15 +54,59 @@ func checkNode(path, at string, node ast.Node, t reflect.Type) error {
 		key := pair.Key.String()
 		field, ok := known[key]
 		if !ok {
-			nearest, _ := spell.Nearest(key, names)
-			return fault.Invalidf("%s:%d: unknown key %q%s; did you mean %q? Known here: %s",
-				path, line(pair.Key), key, within(at), nearest, strings.Join(names, ", "))
+			return unknownKey(path, at, pair.Key, names)
 		}
 		if err := checkNode(path, strings.TrimPrefix(at+"."+key, "."), pair.Value, field); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// checkPace compares the keys of a pace with those of its kind. What is no
+// mapping, and a kind that is not known, is left to settlePace.
+func checkPace(path, at string, node ast.Node) error {
+	pairs, _ := pairsOf(node)
+	names := []string{"kind", "clock"}
+	for _, pair := range pairs {
+		if pair.Key.String() != "kind" {
+			continue
+		}
+		kind, _ := pair.Value.(*ast.StringNode)
+		if kind == nil {
+			return nil
+		}
+		definition, ok := pace.Lookup(kind.Value)
+		if !ok {
+			return nil
+		}
+		for _, parameter := range definition.Parameters {
+			names = append(names, parameter.Name)
+		}
+		for _, pair := range pairs {
+			if !slices.Contains(names, pair.Key.String()) {
+				return unknownKey(path, at, pair.Key, names)
+			}
+		}
+	}
+	return nil
+}
+
+// pairsOf returns the keys and values of a mapping.
+func pairsOf(node ast.Node) ([]*ast.MappingValueNode, bool) {
+	switch m := node.(type) {
+	case *ast.MappingNode:
+		return m.Values, true
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{m}, true
+	}
+	return nil, false
+}
+
+func unknownKey(path, at string, key ast.Node, names []string) error {
+	nearest, _ := spell.Nearest(key.String(), names)
+	return fault.Invalidf("%s:%d: unknown key %q%s; did you mean %q? Known here: %s",
+		path, line(key), key.String(), within(at), nearest, strings.Join(names, ", "))
 }
 
 func line(n ast.Node) int { return n.GetToken().Position.Line }

@@ -2,9 +2,9 @@
 // run.
 //
 // Load gives a Recipe with every default filled in and every value checked on
-// its own; Open binds it to its corpus and index and compiles the plan, which
+// its own; Open binds it to its corpora and indexes and compiles the plan, which
 // checks the values against each other. An unknown key is an error with its line
-// and the nearest known key.
+// and the nearest known key. Schema describes recipes to editors.
 package recipe
 
 import (
@@ -24,112 +24,130 @@ import (
 
 // A Recipe is a run as the file says it. Amounts of time are counted on the
 // budget's clock, or are shares of the budget ("40%").
+//
+// The tags of this type and of those below it are what Schema and the checks of
+// words read: a key whose yaml tag lacks omitempty must be there, help says what
+// it is, values lists the words it may be, least is the smallest number.
 type Recipe struct {
-	Name       string     `yaml:"name,omitempty" json:"name,omitempty"`   // what reports call the run; the file's name if empty
-	Corpus     string     `yaml:"corpus" json:"corpus"`                   // prefix of .bin and .idx, another file, or a glob of them
-	DType      string     `yaml:"dtype,omitempty" json:"dtype,omitempty"` // how tokens are stored (corpus.Form), where the files do not tell
-	Index      string     `yaml:"index,omitempty" json:"index,omitempty"`
-	Seed       uint64     `yaml:"seed" json:"seed"`
-	Sample     Sample     `yaml:"sample" json:"sample"`
-	Batch      Batch      `yaml:"batch" json:"batch"`
-	Budget     Budget     `yaml:"budget" json:"budget"`
-	Curriculum []Metric   `yaml:"curriculum,omitempty" json:"curriculum,omitempty"`
-	Routing    *Routing   `yaml:"routing,omitempty" json:"routing,omitempty"`
-	Shapes     int        `yaml:"shapes,omitempty" json:"shapes,omitempty"` // most distinct batch shapes; 0: 16
-	Model      Model      `yaml:"model" json:"model"`
-	Optimizer  Optimizer  `yaml:"optimizer" json:"optimizer"`
-	Evaluate   Evaluate   `yaml:"evaluate,omitempty" json:"evaluate"`
-	Checkpoint Checkpoint `yaml:"checkpoint,omitempty" json:"checkpoint"`
+	Name       string     `yaml:"name,omitempty" json:"name,omitempty" help:"what reports call the run; the file's name if not given"`
+	Corpus     Names      `yaml:"corpus,omitempty" json:"corpus,omitempty" help:"prefix of .bin and .idx, another file of tokens, a pattern of them, or a list of such names"`
+	DType      string     `yaml:"dtype,omitempty" json:"dtype,omitempty" values:"{forms}" help:"how tokens are stored, where the files do not tell"`
+	Index      string     `yaml:"index,omitempty" json:"index,omitempty" help:"directory that 'gradus analyze' wrote for the corpus"`
+	Sources    []Source   `yaml:"sources,omitempty" json:"sources,omitempty" help:"several corpora to mix, instead of corpus, dtype and index"`
+	Seed       uint64     `yaml:"seed,omitempty" json:"seed" help:"of every draw of the run"`
+	Version    int        `yaml:"version,omitempty" json:"version" help:"of the order of samples; the current one if not given"`
+	Compat     string     `yaml:"compat,omitempty" json:"compat,omitempty" values:"deepspeed" help:"deepspeed: the layer-tokens of each row are rounded down, and paces round down even below 'from'"`
+	Sample     Sample     `yaml:"sample" json:"sample" help:"what a sample is, and what one row of a batch holds"`
+	Batch      Batch      `yaml:"batch" json:"batch" help:"size of a step, over all ranks"`
+	Budget     Budget     `yaml:"budget" json:"budget" help:"when the run ends, and the clock that everything follows"`
+	Curriculum []Metric   `yaml:"curriculum,omitempty" json:"curriculum,omitempty" help:"metrics with their paces; a sample must be admitted by all"`
+	Control    string     `yaml:"control,omitempty" json:"control,omitempty" values:"reverse|random" help:"compare the curriculum with pools of the same sizes: the hardest samples first, or any"`
+	Routing    *Routing   `yaml:"routing,omitempty" json:"routing,omitempty" help:"which tokens the middle layers see"`
+	Shapes     int        `yaml:"shapes,omitempty" json:"shapes,omitempty" least:"1" help:"most distinct batch shapes; 16 if not given"`
+	Model      Model      `yaml:"model" json:"model" help:"the network"`
+	Optimizer  *Optimizer `yaml:"optimizer,omitempty" json:"optimizer,omitempty" help:"AdamW and its learning rate; a model of kind external needs none"`
+	Evaluate   Evaluate   `yaml:"evaluate,omitempty" json:"evaluate" help:"when and on what the held-out loss is taken"`
+	Checkpoint Checkpoint `yaml:"checkpoint,omitempty" json:"checkpoint" help:"when the run is saved, besides its end"`
 
 	path string
 	text []byte
 	tree *ast.File // for the lines of messages
 }
 
-// Sample says what a sample is: a window of so many tokens, or a document cut
-// off after Length tokens.
-type Sample struct {
-	Window    int  `yaml:"window,omitempty" json:"window,omitempty"`
-	Documents bool `yaml:"documents,omitempty" json:"documents,omitempty"`
-	Length    int  `yaml:"length,omitempty" json:"length,omitempty"`
+// Source is one corpus of a mixture.
+type Source struct {
+	Name   string `yaml:"name" json:"name,omitempty" help:"what messages and reports call it; each has its own"`
+	Corpus Names  `yaml:"corpus,omitempty" json:"corpus,omitempty" help:"prefix of .bin and .idx, another file of tokens, a pattern of them, or a list of such names"`
+	DType  string `yaml:"dtype,omitempty" json:"dtype,omitempty" values:"{forms}" help:"how tokens are stored, where the files do not tell"`
+	Index  string `yaml:"index,omitempty" json:"index,omitempty" help:"directory that 'gradus analyze' wrote for the corpus"`
+	Weight *Pace  `yaml:"weight,omitempty" json:"weight,omitempty" help:"share of the rows, in proportion to the other weights; 1 if not given"`
 }
 
-// Batch is the size of a step.
+// Sample says what a sample is: a window of so many tokens, or a document; and
+// how documents are arranged in rows of at most Length tokens (package arrange).
+type Sample struct {
+	Window    int    `yaml:"window,omitempty" json:"window,omitempty" least:"1" help:"tokens of a sample, cut from the concatenated documents"`
+	Documents bool   `yaml:"documents,omitempty" json:"documents,omitempty" help:"every document is a sample"`
+	Length    int    `yaml:"length,omitempty" json:"length,omitempty" least:"1" help:"tokens of the longest row, with documents"`
+	Arrange   string `yaml:"arrange,omitempty" json:"arrange,omitempty" values:"pad|pack|decompose|bucket" help:"pad: one document a row, cut off; pack: several side by side; decompose: parts whose lengths are powers of two; bucket: one a row, the shortest row that holds it"`
+	Shortest  int    `yaml:"shortest,omitempty" json:"shortest,omitempty" least:"1" help:"tokens of the shortest row of decompose; it and length are powers of two"`
+	Lengths   []int  `yaml:"lengths,omitempty" json:"lengths,omitempty" help:"tokens of the rows of bucket, ascending; the last is length"`
+	Step      int    `yaml:"step,omitempty" json:"step,omitempty" least:"1" help:"rows of bucket have the multiples of it as lengths, up to length"`
+}
+
+// Batch is the size of a step over all ranks. With several row lengths every
+// batch has rows of one of them, and about as many tokens as any other.
 type Batch struct {
-	Size int `yaml:"size" json:"size"` // samples, over all ranks
+	Size    int    `yaml:"size,omitempty" json:"size,omitempty" least:"1" help:"rows of full length; shorter rows are more, for as many tokens"`
+	Tokens  int    `yaml:"tokens,omitempty" json:"tokens,omitempty" least:"1" help:"tokens of a step: as many rows as fit"`
+	AtLeast int    `yaml:"at_least,omitempty" json:"at_least,omitempty" least:"1" help:"fewest rows, with tokens; 1 if not given"`
+	AtMost  int    `yaml:"at_most,omitempty" json:"at_most,omitempty" least:"1" help:"most rows, with tokens"`
+	Rate    string `yaml:"rate,omitempty" json:"rate,omitempty" values:"none|linear|sqrt" help:"how the learning rate follows the rows of a step, from those of full length on (or from size, given beside tokens)"`
 }
 
 // Budget is how long the run goes on, and the clock that everything follows.
 // Exactly one of Steps and Tokens is set.
 type Budget struct {
-	Steps  float64 `yaml:"steps,omitempty" json:"steps,omitempty"`
-	Tokens float64 `yaml:"tokens,omitempty" json:"tokens,omitempty"`
-	Clock  string  `yaml:"clock,omitempty" json:"clock,omitempty"` // steps, tokens or layer-tokens
+	Steps  float64 `yaml:"steps,omitempty" json:"steps,omitempty" help:"optimizer steps"`
+	Tokens float64 `yaml:"tokens,omitempty" json:"tokens,omitempty" help:"tokens, or layer-tokens with that clock"`
+	Clock  string  `yaml:"clock,omitempty" json:"clock,omitempty" values:"steps|tokens|layer-tokens" help:"what time is counted in; layer-tokens are tokens summed over layers, divided by layers"`
 }
 
 // Metric paces one metric: it admits samples, or, for length with Apply, shapes
 // the batch.
 type Metric struct {
-	Metric string `yaml:"metric" json:"metric"`
-	By     string `yaml:"by,omitempty" json:"by,omitempty"`       // value or percentile
-	Apply  string `yaml:"apply,omitempty" json:"apply,omitempty"` // truncate or reshape
-	Pace   Pace   `yaml:"pace" json:"pace"`
-}
-
-// Pace is a pace of package pace by its kind: linear, root or steps.
-type Pace struct {
-	Kind   string    `yaml:"kind" json:"kind"`
-	Degree float64   `yaml:"degree,omitempty" json:"degree,omitempty"` // of root; 2 if not given
-	From   float64   `yaml:"from,omitempty" json:"from,omitempty"`
-	To     float64   `yaml:"to,omitempty" json:"to,omitempty"`
-	Step   *float64  `yaml:"step,omitempty" json:"step,omitempty"` // 1 if not given
-	Until  *Amounts  `yaml:"until,omitempty" json:"until,omitempty"`
-	Values []float64 `yaml:"values,omitempty" json:"values,omitempty"` // of steps
+	Metric string `yaml:"metric" json:"metric" help:"name of a metric of the index, or length with apply"`
+	By     string `yaml:"by,omitempty" json:"by,omitempty" values:"value|percentile" help:"what the pace's value is compared with; percentile if not given"`
+	Apply  string `yaml:"apply,omitempty" json:"apply,omitempty" values:"{shapers}" help:"the pace is the length of a row; this says what becomes of the rest of a sample"`
+	Rest   string `yaml:"rest,omitempty" json:"rest,omitempty" values:"drop|overlap" help:"with reshape: what becomes of tokens that fill no row; overlap is reshape-overlap"`
+	Pace   *Pace  `yaml:"pace" json:"pace" help:"how difficult samples may be, or how long rows are"`
+	Floor  *Pace  `yaml:"floor,omitempty" json:"floor,omitempty" help:"samples easier than this are dropped"`
 }
 
 // Routing is which tokens the middle layers see.
 type Routing struct {
-	Policy string `yaml:"policy" json:"policy"` // random-ltd or none
-	Layers Layers `yaml:"layers,omitempty" json:"layers,omitempty"`
-	Keep   Pace   `yaml:"keep" json:"keep"`
+	Policy string `yaml:"policy,omitempty" json:"policy" values:"{policies}" help:"how kept positions are chosen; random-ltd if not given, none: no layer drops any"`
+	Layers Layers `yaml:"layers,omitempty" json:"layers" help:"inner: all but the first and the last; or a list such as [1, 2, 3]"`
+	Keep   *Pace  `yaml:"keep,omitempty" json:"keep,omitempty" help:"tokens of a row that the routed layers see"`
 }
 
-// Model is the network.
+// Model is the network: a GPT, or one of the reader's own (external) of which
+// only the number of layers is known.
 type Model struct {
-	Kind       string `yaml:"kind" json:"kind"`                                 // gpt
-	Vocabulary int    `yaml:"vocabulary,omitempty" json:"vocabulary,omitempty"` // the corpus's if not given
-	Layers     int    `yaml:"layers" json:"layers"`
-	Width      int    `yaml:"width" json:"width"`
-	Heads      int    `yaml:"heads" json:"heads"`
-	Positions  string `yaml:"positions,omitempty" json:"positions,omitempty"` // learned
-	Head       string `yaml:"head,omitempty" json:"head,omitempty"`           // tied or untied
+	Kind       string `yaml:"kind" json:"kind" values:"gpt|external" help:"external: a trainer of one's own takes the batches, and only layers is given"`
+	Vocabulary int    `yaml:"vocabulary,omitempty" json:"vocabulary,omitempty" least:"1" help:"the corpus's if not given"`
+	Layers     int    `yaml:"layers" json:"layers" least:"1" help:"transformer blocks"`
+	Width      int    `yaml:"width,omitempty" json:"width,omitempty" least:"1" help:"of a token's vector"`
+	Heads      int    `yaml:"heads,omitempty" json:"heads,omitempty" least:"1" help:"of attention; they divide width"`
+	Positions  string `yaml:"positions,omitempty" json:"positions,omitempty" values:"learned" help:"how a token knows its place"`
+	Head       string `yaml:"head,omitempty" json:"head,omitempty" values:"tied|untied" help:"the output matrix: the token embedding, or one of its own"`
 }
 
 // Optimizer is AdamW and the learning rate's schedule.
 type Optimizer struct {
-	Kind        string    `yaml:"kind,omitempty" json:"kind,omitempty"`         // adamw
-	Rate        float64   `yaml:"rate" json:"rate"`                             // at the peak
-	MinRate     *float64  `yaml:"min_rate,omitempty" json:"min_rate,omitempty"` // at the end; a tenth of the rate if not given
-	Warmup      *Amount   `yaml:"warmup,omitempty" json:"warmup,omitempty"`     // 2% if not given
-	Decay       string    `yaml:"decay,omitempty" json:"decay,omitempty"`       // cosine, linear or constant
-	Betas       []float64 `yaml:"betas,omitempty" json:"betas,omitempty"`
-	Epsilon     float64   `yaml:"epsilon,omitempty" json:"epsilon,omitempty"`
-	WeightDecay *float64  `yaml:"weight_decay,omitempty" json:"weight_decay,omitempty"` // 0.1 if not given
-	Clip        *float64  `yaml:"clip,omitempty" json:"clip,omitempty"`                 // 1 if not given; 0: none
+	Kind        string    `yaml:"kind,omitempty" json:"kind,omitempty" values:"adamw" help:"adamw"`
+	Rate        float64   `yaml:"rate" json:"rate" help:"learning rate at its peak"`
+	MinRate     *float64  `yaml:"min_rate,omitempty" json:"min_rate,omitempty" help:"at the end; a tenth of rate if not given"`
+	Warmup      *Amount   `yaml:"warmup,omitempty" json:"warmup,omitempty" help:"the rate rises from 0 until here; 2% if not given"`
+	Decay       string    `yaml:"decay,omitempty" json:"decay,omitempty" values:"cosine|linear|constant" help:"how the rate falls; cosine if not given"`
+	Betas       []float64 `yaml:"betas,omitempty" json:"betas,omitempty" help:"two numbers; [0.9, 0.95] if not given"`
+	Epsilon     float64   `yaml:"epsilon,omitempty" json:"epsilon,omitempty" help:"1e-8 if not given"`
+	WeightDecay *float64  `yaml:"weight_decay,omitempty" json:"weight_decay,omitempty" help:"0.1 if not given"`
+	Clip        *float64  `yaml:"clip,omitempty" json:"clip,omitempty" help:"largest norm of the gradient; 1 if not given, 0: none"`
 }
 
 // Evaluate is when and on what the held-out loss is taken.
 type Evaluate struct {
-	Every   *Amount `yaml:"every,omitempty" json:"every,omitempty"`       // 5% if not given
-	HeldOut *Amount `yaml:"held_out,omitempty" json:"held_out,omitempty"` // share of the corpus, whole documents; 2% if not given
-	Corpus  string  `yaml:"corpus,omitempty" json:"corpus,omitempty"`     // a corpus of its own instead
-	Tokens  int64   `yaml:"tokens,omitempty" json:"tokens,omitempty"`     // at most so many of them; 0: all
+	Every   *Amount `yaml:"every,omitempty" json:"every,omitempty" help:"5% if not given"`
+	HeldOut *Amount `yaml:"held_out,omitempty" json:"held_out,omitempty" help:"share of each corpus, in whole documents; 2% if not given"`
+	Corpus  Names   `yaml:"corpus,omitempty" json:"corpus,omitempty" help:"a corpus of its own instead"`
+	Tokens  int64   `yaml:"tokens,omitempty" json:"tokens,omitempty" least:"1" help:"at most so many tokens; all if not given"`
 }
 
 // Checkpoint is when the run is saved, besides its end.
 type Checkpoint struct {
-	Every *Amount `yaml:"every,omitempty" json:"every,omitempty"` // 10% if not given
-	Keep  int     `yaml:"keep,omitempty" json:"keep,omitempty"`   // newest ones that stay; 2 if not given
+	Every *Amount `yaml:"every,omitempty" json:"every,omitempty" help:"10% if not given"`
+	Keep  int     `yaml:"keep,omitempty" json:"keep,omitempty" least:"1" help:"newest ones that stay; 2 if not given"`
 }
 
 // Load reads a recipe.
@@ -152,7 +170,7 @@ func Parse(path string, text []byte) (*Recipe, error) {
 	if n := len(tree.Docs); n > 1 {
 		return nil, fault.Invalidf("%s: it holds %d documents; a recipe is one", path, n)
 	} else if n == 0 || tree.Docs[0].Body == nil {
-		return nil, fault.Invalidf("%s: it is empty; a recipe needs at least corpus, sample, batch, budget, model and optimizer", path)
+		return nil, fault.Invalidf("%s: it is empty; a recipe needs at least sample, batch, budget and model, and to be trained corpus and optimizer", path)
 	}
 	if err := checkKeys(path, tree.Docs[0].Body); err != nil {
 		return nil, err
@@ -161,83 +179,38 @@ func Parse(path string, text []byte) (*Recipe, error) {
 		return nil, yamlError(path, err)
 	}
 	r.fill()
+	if err := r.settle(); err != nil {
+		return nil, err
+	}
 	if err := r.validate(); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// fill sets what the file leaves open.
-func (r *Recipe) fill() {
-	if r.Name == "" {
-		base := filepath.Base(r.path)
-		r.Name = base[:len(base)-len(filepath.Ext(base))]
-	}
-	set(&r.Model.Positions, "learned")
-	set(&r.Model.Head, "tied")
-	set(&r.Optimizer.Kind, "adamw")
-	set(&r.Optimizer.Decay, "cosine")
-	set(&r.Optimizer.Epsilon, 1e-8)
-	setTo(&r.Optimizer.MinRate, r.Optimizer.Rate/10)
-	setTo(&r.Optimizer.Warmup, Amount{2, true})
-	setTo(&r.Optimizer.WeightDecay, 0.1)
-	setTo(&r.Optimizer.Clip, 1)
-	if r.Optimizer.Betas == nil {
-		r.Optimizer.Betas = []float64{0.9, 0.95}
-	}
-	setTo(&r.Evaluate.Every, Amount{5, true})
-	if r.Evaluate.Corpus == "" {
-		setTo(&r.Evaluate.HeldOut, Amount{2, true})
-	}
-	setTo(&r.Checkpoint.Every, Amount{10, true})
-	set(&r.Checkpoint.Keep, 2)
-	if r.Budget.Clock == "" {
-		r.Budget.Clock = "tokens"
-		if r.Budget.Steps != 0 {
-			r.Budget.Clock = "steps"
-		}
-	}
-	for i := range r.Curriculum {
-		m := &r.Curriculum[i]
-		if m.Apply == "" {
-			set(&m.By, "percentile")
-		}
-		m.Pace.fill()
-	}
-	if r.Routing != nil {
-		set(&r.Routing.Policy, "random-ltd")
-		r.Routing.Keep.fill()
-	}
-}
-
-func (p *Pace) fill() {
-	if p.Kind == "root" {
-		set(&p.Degree, 2)
-	}
-	if p.Kind != "steps" {
-		setTo(&p.Step, 1)
-	}
-}
-
-func set[T comparable](to *T, value T) {
-	var zero T
-	if *to == zero {
-		*to = value
-	}
-}
-
-func setTo[T any](to **T, value T) {
-	if *to == nil {
-		*to = &value
-	}
-}
-
-// Hash names everything in the recipe that the run depends on: all of it but its
-// name and where its files lie (their contents have fingerprints of their own).
+// Hash names everything in the recipe that the run depends on: all of it but
+// what things are called and where files lie (their contents have fingerprints
+// of their own). A default that is written out gives the same hash.
 func (r *Recipe) Hash() string {
 	c := *r
-	c.Name, c.Corpus, c.Index, c.Evaluate.Corpus = "", "", "", ""
+	c.Name, c.Corpus, c.DType, c.Index, c.Evaluate.Corpus = "", nil, "", "", nil
+	c.Sources = nil
+	for _, s := range r.sources() {
+		c.Sources = append(c.Sources, Source{DType: s.DType, Weight: s.Weight})
+	}
+	if len(c.Sources) == 1 {
+		c.Sources[0].Weight = nil // all of it, whatever it is
+	}
+	var canonical any // objects with their keys in order
 	text, err := json.Marshal(c)
+	if err == nil {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.UseNumber()
+		err = d.Decode(&canonical)
+	}
+	if err == nil {
+		text, err = json.Marshal(canonical)
+	}
 	if err != nil { // plain values only
 		panic(fmt.Sprintf("recipe: %v", err))
 	}
@@ -247,6 +220,9 @@ func (r *Recipe) Hash() string {
 
 // Path returns the file that the recipe was read from.
 func (r *Recipe) Path() string { return r.path }
+
+// Text returns the file as it was read.
+func (r *Recipe) Text() []byte { return r.text }
 
 // find returns where a file named in the recipe lies: beside the recipe, or else
 // as the name says. exists tells whether something is there.
@@ -260,5 +236,11 @@ func (r *Recipe) find(name string, exists func(string) bool) string {
 	return name
 }
 
-// Text returns the file as it was read.
-func (r *Recipe) Text() []byte { return r.text }
+// BudgetTotal returns the budget on its clock.
+func (r *Recipe) BudgetTotal() float64 { return r.Budget.Steps + r.Budget.Tokens }
+
+// External reports whether the model is the reader's own, and Train cannot run
+// it.
+func (r *Recipe) External() bool { return r.Model.Kind == external }
+
+const external = "external"

@@ -50,7 +50,7 @@ func TestDesignRecipe(t *testing.T) {
 	if c := r.ModelConfig(257); fmt.Sprint(c.Routed) != "[1 2 3 4]" || c.Context != 256 {
 		t.Errorf("model %+v", c)
 	}
-	if until := (*r.Curriculum[0].Pace.Until)[0].Of(r.BudgetTotal()); until != 800_000 {
+	if until, ok := r.Curriculum[0].Pace.Parameters["until"].(recipe.Amount); !ok || until.Of(r.BudgetTotal()) != 800_000 {
 		t.Errorf("until %v, want 800000", until)
 	}
 }
@@ -61,9 +61,9 @@ func TestMistakes(t *testing.T) {
 		"unknown key":         {"seed: 1234", "sed: 1234", `run.yaml:3: unknown key "sed"; did you mean "seed"?`},
 		"nested key":          {"degree: 2", "degre: 2", `run.yaml:10: unknown key "degre" in curriculum.pace; did you mean "degree"?`},
 		"routing key":         {"layers: inner", "layer: inner", `run.yaml:16: unknown key "layer" in routing; did you mean "layers"?`},
-		"from > to":           {"from: 1, to: 100", "from: 101, to: 100", "run.yaml:10: curriculum[0].pace: from (101) is greater than to (100)"},
+		"from > to":           {"from: 1, to: 100", "from: 91, to: 90", "run.yaml:10: curriculum[0].pace: from (91) is greater than to (90)"},
 		"until 0":             {"until: 70%", "until: 0", "run.yaml:17: routing.keep: until is 0"},
-		"no until":            {", until: 70%", "", "run.yaml:17: routing.keep.until: give the one moment"},
+		"no until":            {", until: 70%", "", "run.yaml:17: routing.keep: the linear pace needs until: clock position at which the value is to"},
 		"step 0":              {"to: 256, step: 32, until: 40%", "to: 256, step: 0, until: 40%", "run.yaml:13: curriculum[1].pace: step is 0"},
 		"negative step":       {"to: 256, step: 32, until: 40%", "to: 256, step: -8, until: 40%", "step is -8"},
 		"pace kind":           {"kind: root", "kind: rot", `unknown pace "rot"`},
@@ -75,13 +75,13 @@ func TestMistakes(t *testing.T) {
 		"no budget":           {"tokens: 2_000_000, ", "", "give either steps: N or tokens: N"},
 		"two budgets":         {"tokens: 2_000_000", "tokens: 5, steps: 5", "give either steps: N or tokens: N"},
 		"negative budget":     {"tokens: 2_000_000", "tokens: -5", "budget: it is -5"},
-		"clock":               {"clock: layer-tokens", "clock: hours", `run.yaml:6: budget.clock: unknown clock "hours"`},
+		"clock":               {"clock: layer-tokens", "clock: hours", `run.yaml:6: budget.clock: unknown "hours"; there are steps, tokens and layer-tokens`},
 		"clock and budget":    {"clock: layer-tokens", "clock: steps", "the budget must too"},
 		"batch 0":             {"size: 8", "size: 0", "run.yaml:5: batch.size"},
 		"window 0":            {"window: 256", "window: 0", "run.yaml:4: sample"},
 		"heads":               {"heads: 4", "heads: 5", "width 128 is no multiple of 5 heads"},
 		"by":                  {"by: percentile", "by: rank", "there are value and percentile"},
-		"apply":               {"apply: truncate", "apply: fold", "there are truncate and reshape"},
+		"apply":               {"apply: truncate", "apply: fold", "there are reshape, reshape-overlap and truncate"},
 		"apply to rarity":     {"by: percentile", "apply: truncate", "only the metric length shapes the batch"},
 		"policy":              {"policy: random-ltd", "policy: random", "there are random-ltd and none"},
 		"amount":              {"warmup: 2%", "warmup: soon", `"soon" is no amount`},
@@ -184,7 +184,7 @@ optimizer: {rate: 1e-3}
 		if err != nil {
 			return err
 		}
-		b, err := recipe.Open(r)
+		b, err := recipe.Open(t.Context(), r, recipe.Options{})
 		if err != nil {
 			return err
 		}
@@ -233,7 +233,7 @@ evaluate: {held_out: 0}
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := recipe.Open(r)
+	b, err := recipe.Open(t.Context(), r, recipe.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,121 +1,145 @@
 package recipe
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 
-	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/curriculum"
+	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/model"
-	"github.com/gradus-ml/gradus/pace"
 )
+
+// noPolicy is the routing in which no layer drops a token.
+const noPolicy = "none"
 
 // validate checks each value on its own, and those that need no corpus against
 // each other.
 func (r *Recipe) validate() error {
-	if r.Corpus == "" {
-		return r.errorf("corpus", "it is not named; give the prefix of a corpus that 'gradus prepare' wrote")
+	if r.Version != curriculum.Version {
+		return fault.Mismatchf("%s: it asks for order %d, and this release serves samples in order %d; "+
+			"take the release that has it, or leave the key out for the order of this one", r.place("version"), r.Version, curriculum.Version)
 	}
-	if _, err := corpus.ParseForm(r.form()); err != nil {
-		return r.errorf("dtype", "%w", err)
-	}
-	if (r.Sample.Window > 0) == r.Sample.Documents || r.Sample.Window < 0 {
-		return r.errorf("sample", "give either window: N (tokens) or documents: true with length: N")
-	}
-	if r.Sample.Documents && r.Sample.Length < 1 {
-		return r.errorf("sample", "documents need length: N, the tokens after which they are cut off")
-	}
-	if !r.Sample.Documents && r.Sample.Length != 0 {
-		return r.errorf("sample.length", "it goes with documents; a window has its length already")
-	}
-	if r.Batch.Size < 1 {
-		return r.errorf("batch.size", "it is %d; it must be at least 1", r.Batch.Size)
-	}
-	if err := r.validateBudget(); err != nil {
-		return err
-	}
-	lengths := 0
-	for i := range r.Curriculum {
-		if err := r.validateMetric(i); err != nil {
+	for _, check := range []func() error{
+		r.validateSources, r.validateSample, r.validateBatch, r.validateBudget, r.validateCurriculum, r.validateRouting,
+		r.validateModel, r.validateOptimizer, r.validateRest,
+	} {
+		if err := check(); err != nil {
 			return err
 		}
-		if r.Curriculum[i].Apply != "" {
-			lengths++
-		}
 	}
-	if lengths > 1 {
-		return r.errorf("curriculum", "%d metrics shape the batch; only one can", lengths)
-	}
-	if err := r.validateRouting(); err != nil {
+	return r.eachPace(func(at string, p *Pace) error {
+		_, err := r.timed(at, p)
 		return err
-	}
-	if r.Shapes < 0 {
-		return r.errorf("shapes", "it is %d; it must be at least 1", r.Shapes)
-	}
-	return r.validateRest()
+	})
 }
-
-// form names how the tokens of the corpus are stored.
-func (r *Recipe) form() string { return cmp.Or(r.DType, corpus.Auto.String()) }
 
 func (r *Recipe) validateBudget() error {
 	b := r.Budget
-	if _, err := curriculum.ParseClock(b.Clock); err != nil {
-		return r.errorf("budget.clock", "%w", err)
-	}
 	if (b.Steps != 0) == (b.Tokens != 0) {
 		return r.errorf("budget", "give either steps: N or tokens: N")
 	}
 	if total := r.BudgetTotal(); !(total > 0) || math.IsInf(total, 0) {
 		return r.errorf("budget", "it is %v; it must be positive and finite", total)
 	}
-	if (b.Clock == "steps") != (b.Steps != 0) {
+	if (b.Clock == string(curriculum.Steps)) != (b.Steps != 0) {
 		return r.errorf("budget", "the clock counts %s, so the budget must too", b.Clock)
 	}
 	return nil
 }
 
-// BudgetTotal returns the budget on its clock.
-func (r *Recipe) BudgetTotal() float64 { return r.Budget.Steps + r.Budget.Tokens }
+func (r *Recipe) validateCurriculum() error {
+	lengths, admissions := 0, 0
+	for i := range r.Curriculum {
+		m, at := &r.Curriculum[i], fmt.Sprintf("curriculum[%d]", i)
+		if m.Metric == "" {
+			return r.errorf(at, "it names no metric")
+		}
+		if m.Pace == nil {
+			return r.errorf(at, "it has no pace; give one, such as pace: {kind: linear, from: 1, to: 100, until: 40%%}")
+		}
+		check := r.validateAdmission
+		if m.Apply != "" {
+			check = r.validateLength
+			lengths++
+		} else {
+			admissions++
+		}
+		if err := check(at, m); err != nil {
+			return err
+		}
+	}
+	if lengths > 1 {
+		return r.errorf("curriculum", "%d metrics shape the batch; only one can", lengths)
+	}
+	if r.Control != "" && admissions == 0 {
+		return r.errorf("control", "no metric admits samples, so there is no order to compare with; leave it out")
+	}
+	return nil
+}
 
-func (r *Recipe) validateMetric(i int) error {
-	m, at := r.Curriculum[i], fmt.Sprintf("curriculum[%d]", i)
-	if m.Metric == "" {
-		return r.errorf(at, "it names no metric")
+func (r *Recipe) validateAdmission(at string, m *Metric) error {
+	if m.Rest != "" {
+		return r.errorf(at+".rest", "it goes with 'apply: reshape'; a metric that admits samples shapes no rows")
 	}
-	switch m.Apply {
-	case "":
-		if m.By != string(curriculum.Value) && m.By != string(curriculum.Percentile) {
-			return r.errorf(at+".by", "unknown %q; there are value and percentile", m.By)
-		}
-	case "truncate", "reshape":
-		if m.Metric != "length" {
-			return r.errorf(at+".apply", "only the metric length shapes the batch, not %s", m.Metric)
-		}
-		if m.By != "" {
-			return r.errorf(at+".by", "a length that is applied admits every sample; leave 'by' out")
-		}
-	default:
-		return r.errorf(at+".apply", "unknown %q; there are truncate and reshape", m.Apply)
+	if m.By != string(curriculum.Percentile) {
+		return nil
 	}
-	_, err := r.pace(at+".pace", m.Pace)
-	return err
+	for _, p := range []struct {
+		key  string
+		pace *Pace
+	}{{".pace", m.Pace}, {".floor", m.Floor}} {
+		if p.pace == nil {
+			continue
+		}
+		if most, ok := p.pace.most(); ok && most > 100 {
+			return r.errorf(at+p.key, "it goes to the percentile %v; at 100 all samples are admitted, so lower it, or write 'by: value'", most)
+		}
+	}
+	return nil
+}
+
+func (r *Recipe) validateLength(at string, m *Metric) error {
+	switch {
+	case m.Metric != "length":
+		return r.errorf(at+".apply", "only the metric length shapes the batch, not %s", m.Metric)
+	case m.By != "":
+		return r.errorf(at+".by", "a length that is applied admits every sample; leave 'by' out")
+	case m.Floor != nil:
+		return r.errorf(at+".floor", "a length that is applied admits every sample; leave 'floor' out, or pace the metric length once more without 'apply'")
+	case m.Rest != "" && m.Apply != "reshape":
+		return r.errorf(at+".rest", "it goes with 'apply: reshape', not with %s", m.Apply)
+	case len(r.Lengths()) > 1 && m.Apply != "truncate":
+		return r.errorf(at+".apply", "rows have several lengths, so the pace says which are served, and none is cut; write truncate")
+	}
+	if m.Rest == "overlap" {
+		m.Apply = "reshape-overlap"
+	}
+	m.Rest = "" // what is left over is dropped, unless the name says otherwise
+	return r.withinWindow(at+".pace", m.Pace)
+}
+
+// withinWindow holds that a pace of tokens gives whole numbers and does not go
+// beyond a full row.
+func (r *Recipe) withinWindow(at string, p *Pace) error {
+	if most, ok := p.most(); ok && most > float64(r.Window()) {
+		return r.errorf(at, "it goes to %v tokens, more than the window of %d; lower its 'to'", most, r.Window())
+	}
+	for _, name := range []string{"from", "to", "step", "value"} {
+		if v, ok := p.Parameters[name].(float64); ok && (v != math.Trunc(v) || name == "step" && v == 0) {
+			return r.errorf(at, "%s is %v; tokens are whole numbers, so give one of at least 1", name, v)
+		}
+	}
+	return nil
 }
 
 func (r *Recipe) validateRouting() error {
-	if r.Routing == nil {
+	if !r.routes() {
 		return nil
 	}
-	switch r.Routing.Policy {
-	case "none":
-		return nil
-	case "random-ltd":
-	default:
-		return r.errorf("routing.policy", "unknown %q; there are random-ltd and none", r.Routing.Policy)
+	if r.Routing.Keep == nil {
+		return r.errorf("routing", "it does not say how many tokens to keep; give keep: a pace, or a number of tokens")
 	}
-	_, err := r.pace("routing.keep", r.Routing.Keep)
-	return err
+	return r.withinWindow("routing.keep", r.Routing.Keep)
 }
 
 // validateRouted holds the law that the first and the last layer see every
@@ -134,66 +158,47 @@ func (r *Recipe) validateRouted() error {
 	return nil
 }
 
-// pace builds a pace.
-func (r *Recipe) pace(at string, p Pace) (pace.Pace, error) {
-	total := r.BudgetTotal()
-	var until []float64
-	if p.Until != nil {
-		for _, u := range *p.Until {
-			until = append(until, u.Of(total))
+func (r *Recipe) validateModel() error {
+	m := &r.Model
+	if m.Kind == "" {
+		return r.errorf("model", "it has no kind; there are gpt, and external for a trainer of one's own")
+	}
+	if m.Layers < 1 {
+		return r.errorf("model", "it has no layers; give their number")
+	}
+	if m.Layers > model.MaxLayers { // before they are listed
+		return r.errorf("model.layers", "it is %d; it must be at most %d", m.Layers, model.MaxLayers)
+	}
+	if !r.External() {
+		if err := r.ModelConfig(1).Validate(); err != nil {
+			return r.invalid("model", err)
+		}
+		return r.validateRouted()
+	}
+	for _, k := range []struct {
+		key   string
+		given bool
+	}{{"vocabulary", m.Vocabulary != 0}, {"width", m.Width != 0}, {"heads", m.Heads != 0}, {"positions", m.Positions != ""}, {"head", m.Head != ""}} {
+		if k.given {
+			return r.errorf("model."+k.key, "of a model of kind external only layers is known; leave it out, or write 'kind: gpt'")
 		}
 	}
-	switch p.Kind {
-	case "linear", "root":
-		if len(until) != 1 {
-			return nil, r.errorf(at+".until", "give the one moment at which the pace reaches 'to', such as 40%%")
+	for i, l := range r.ModelConfig(1).Routed {
+		if routed := r.ModelConfig(1).Routed; l < 0 || l >= m.Layers || i > 0 && l <= routed[i-1] {
+			return r.errorf("routing.layers", "routed layers %v; name layers of 0 to %d in ascending order", routed, m.Layers-1)
 		}
-		degree := p.Degree
-		if p.Kind == "linear" {
-			if degree != 0 && degree != 1 {
-				return nil, r.errorf(at+".degree", "a linear pace has none; write kind: root")
-			}
-			degree = 1
-		}
-		built, err := pace.NewRoot(pace.Root{From: p.From, To: p.To, Step: *p.Step, Until: until[0], Degree: degree})
-		if err != nil {
-			return nil, r.errorf(at, "%w", err)
-		}
-		return built, nil
-	case "steps":
-		built, err := pace.NewSteps(pace.Steps{Values: p.Values, Until: until})
-		if err != nil {
-			return nil, r.errorf(at, "%w", err)
-		}
-		return built, nil
-	default:
-		return nil, r.errorf(at+".kind", "unknown pace %q; there are linear, root and steps", p.Kind)
 	}
+	return r.validateRouted()
 }
 
-func (r *Recipe) validateRest() error {
-	if r.Model.Kind != "gpt" {
-		return r.errorf("model.kind", "unknown model %q; there is gpt", r.Model.Kind)
-	}
-	if r.Model.Positions != "learned" {
-		return r.errorf("model.positions", "unknown %q; there is learned", r.Model.Positions)
-	}
-	if r.Model.Head != "tied" && r.Model.Head != "untied" {
-		return r.errorf("model.head", "unknown %q; there are tied and untied", r.Model.Head)
-	}
-	if r.Model.Layers > model.MaxLayers { // before they are listed
-		return r.errorf("model.layers", "it is %d; it must be at most %d", r.Model.Layers, model.MaxLayers)
-	}
-	if err := r.ModelConfig(1).Validate(); err != nil {
-		return r.invalid("model", err)
-	}
-	if err := r.validateRouted(); err != nil {
-		return err
-	}
-	if r.Optimizer.Kind != "adamw" {
-		return r.errorf("optimizer.kind", "unknown optimizer %q; there is adamw", r.Optimizer.Kind)
-	}
-	if len(r.Optimizer.Betas) != 2 {
+func (r *Recipe) validateOptimizer() error {
+	o := r.Optimizer
+	switch {
+	case o == nil && r.External():
+		return nil
+	case o == nil:
+		return r.errorf("model", "there is no optimizer; give one, such as optimizer: {rate: 3e-4}, or write 'kind: external' for a trainer of one's own")
+	case len(o.Betas) != 2:
 		return r.errorf("optimizer.betas", "give two numbers, such as [0.9, 0.95]")
 	}
 	if err := r.OptimizerConfig().Validate(); err != nil {
@@ -202,21 +207,22 @@ func (r *Recipe) validateRest() error {
 	if err := r.Schedule().Validate(); err != nil {
 		return r.invalid("optimizer", err)
 	}
+	return nil
+}
+
+func (r *Recipe) validateRest() error {
 	e := r.Evaluate
 	if e.Every.Value < 0 {
 		return r.errorf("evaluate.every", "it is %s; it must not be negative", e.Every)
 	}
-	if e.Tokens < 0 {
-		return r.errorf("evaluate.tokens", "it is %d; it must not be negative", e.Tokens)
-	}
-	if e.Corpus != "" && e.HeldOut != nil {
+	if e.Corpus != nil && e.HeldOut != nil {
 		return r.errorf("evaluate", "give either held_out or corpus")
 	}
 	if e.HeldOut != nil && (e.HeldOut.Value < 0 || e.HeldOut.Of(1) > 0.5 || !e.HeldOut.Percent && e.HeldOut.Value >= 1) {
 		return r.errorf("evaluate.held_out", "it is %s; give a share of the corpus, such as 2%% (at most half)", e.HeldOut)
 	}
-	if r.Checkpoint.Every.Value < 0 || r.Checkpoint.Keep < 1 {
-		return r.errorf("checkpoint", "every %s, keep %d; 'every' must not be negative and 'keep' at least 1", r.Checkpoint.Every, r.Checkpoint.Keep)
+	if r.Checkpoint.Every.Value < 0 {
+		return r.errorf("checkpoint.every", "it is %s; it must not be negative", r.Checkpoint.Every)
 	}
 	return nil
 }

@@ -1,0 +1,177 @@
+package recipe
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gradus-ml/gradus/batch"
+	"github.com/gradus-ml/gradus/corpus"
+	"github.com/gradus-ml/gradus/curriculum"
+	"github.com/gradus-ml/gradus/route"
+	"github.com/gradus-ml/gradus/runlog"
+	"github.com/gradus-ml/gradus/train"
+)
+
+// Batches returns the maker of the plan's batches.
+func (b *Bound) Batches() (*batch.Maker, error) {
+	r := b.Recipe
+	c := batch.Config{Plan: b.Plan, Routed: b.Model.Routed, Seed: r.Seed}
+	for i := range b.Sources {
+		c.Sources = append(c.Sources, batch.Source{Samples: b.Sources[i].Samples, Units: b.Sources[i].Units})
+	}
+	for _, m := range r.Curriculum {
+		if m.Apply != "" {
+			c.Shaper, _ = batch.LookupShaper(m.Apply)
+		}
+	}
+	if r.routes() {
+		c.Policy, _ = route.Lookup(r.Routing.Policy)
+	}
+	maker, err := batch.NewMaker(c)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.path, err)
+	}
+	return maker, nil
+}
+
+// RateFactor returns by what the learning rate of a step is multiplied.
+func (b *Bound) RateFactor(step int64) float64 {
+	r := b.Recipe
+	factor, err := batch.RateFactor(r.Batch.Rate, b.Plan.BatchAt(step).Units, r.BaseUnits())
+	if err != nil { // settled, and both numbers are positive
+		panic(fmt.Sprintf("recipe: %v", err))
+	}
+	return factor
+}
+
+// evaluationRows is the batch size of evaluations: they keep no gradients, and
+// two of them run at once.
+const evaluationRows = 8
+
+// held is held-out text.
+type held struct {
+	corpus *corpus.Corpus
+	text   *corpus.HoldOut
+}
+
+// heldOut returns the held-out text of every source, or that of the corpus for
+// evaluation.
+func (b *Bound) heldOut() []held {
+	var texts []held
+	if b.evaluation != nil {
+		return append(texts, held{b.evaluation, b.onlyHeld})
+	}
+	for i := range b.Sources {
+		if s := &b.Sources[i]; s.HeldOut != nil {
+			texts = append(texts, held{s.Corpus, s.HeldOut})
+		}
+	}
+	return texts
+}
+
+// HeldOut says how much text is held out for evaluation; empty: none.
+func (b *Bound) HeldOut() string {
+	var words []string
+	for _, h := range b.heldOut() {
+		words = append(words, h.text.String())
+	}
+	return strings.Join(words, " + ")
+}
+
+// Evaluation returns the held-out text in batches, source by source; none if
+// nothing is held out. A limit on its tokens is shared out in proportion.
+func (b *Bound) Evaluation() ([]*batch.Batch, error) {
+	texts := b.heldOut()
+	total := int64(0)
+	for _, h := range texts {
+		total += h.text.Tokens()
+	}
+	var batches []*batch.Batch
+	for _, h := range texts {
+		limit := b.Recipe.Evaluate.Tokens
+		if limit > 0 && len(texts) > 1 {
+			limit = max(int64(float64(limit)*float64(h.text.Tokens())/float64(total)), 1)
+		}
+		more, err := batch.Evaluation(h.corpus, h.text, b.Recipe.Window(), evaluationRows, limit)
+		if err != nil {
+			return nil, err
+		}
+		batches = append(batches, more...)
+	}
+	return batches, nil
+}
+
+// Fingerprint names the text of the run: the corpora, and the one it is evaluated
+// on where that is another.
+func (b *Bound) Fingerprint() (string, error) {
+	var texts []string
+	for i := range b.Sources {
+		text, err := b.Sources[i].Corpus.Fingerprint()
+		if err != nil {
+			return "", err
+		}
+		texts = append(texts, text)
+	}
+	name := strings.Join(texts, " + ")
+	if b.evaluation == nil {
+		return name, nil
+	}
+	text, err := b.evaluation.Fingerprint()
+	return name + " evaluated on " + text, err
+}
+
+// OptimizerConfig returns AdamW's settings. The recipe must have an optimizer.
+func (r *Recipe) OptimizerConfig() train.Optimizer {
+	o := r.Optimizer
+	return train.Optimizer{Beta1: o.Betas[0], Beta2: o.Betas[1], Epsilon: o.Epsilon, Decay: *o.WeightDecay, Clip: *o.Clip}
+}
+
+// Schedule returns the learning rate's schedule. The recipe must have an
+// optimizer.
+func (r *Recipe) Schedule() train.Schedule {
+	total := r.BudgetTotal()
+	return train.Schedule{
+		Peak: r.Optimizer.Rate, Min: *r.Optimizer.MinRate, Warmup: r.Optimizer.Warmup.Of(total),
+		Total: total, Decay: train.Decay(r.Optimizer.Decay),
+	}
+}
+
+// Training returns what train.Train needs, for a run in dir. A recipe for a
+// trainer of one's own is an error of kind fault.Invalid.
+func (b *Bound) Training(dir string) (train.Config, error) {
+	r := b.Recipe
+	if r.External() {
+		return train.Config{}, r.errorf("model.kind", "it is external: a trainer of your own takes the batches, and gradus cannot run it; "+
+			"write 'kind: gpt' with width, heads and an optimizer to train here")
+	}
+	fingerprint, err := b.Fingerprint()
+	if err != nil {
+		return train.Config{}, err
+	}
+	maker, err := b.Batches()
+	if err != nil {
+		return train.Config{}, err
+	}
+	evaluation, err := b.Evaluation()
+	if err != nil {
+		return train.Config{}, err
+	}
+	total := r.BudgetTotal()
+	c := train.Config{
+		Dir: dir,
+		Run: runlog.Run{
+			Name: r.Name, Recipe: r.Hash(), Corpus: fingerprint, Seed: r.Seed,
+			Model: b.Model.String(), Parameters: b.Model.Parameters(), Steps: b.Plan.Steps(),
+			Clock: r.Budget.Clock, Budget: total, Backend: train.GoBackend, Rate: r.Optimizer.Rate,
+		},
+		Model: b.Model, Optimizer: r.OptimizerConfig(), Schedule: r.Schedule(),
+		Plan: b.Plan, Clock: curriculum.Clock(r.Budget.Clock), Metrics: b.Metrics(),
+		Batches: maker, Evaluation: evaluation,
+		EvaluateEvery: r.Evaluate.Every.Of(total), CheckpointEvery: r.Checkpoint.Every.Of(total), KeepCheckpoints: r.Checkpoint.Keep,
+	}
+	if !slices.Contains([]string{"", "none"}, r.Batch.Rate) {
+		c.RateFactor = b.RateFactor
+	}
+	return c, nil
+}
