@@ -74,8 +74,10 @@ func (p *Permutation) At(i uint64) uint64 {
 
 func (p *Permutation) turn(x uint64) uint64 {
 	left, right := x>>p.halfBits, x&p.mask
-	for _, key := range p.keys {
-		left, right = right, left^(round(right, key)&p.mask)
+	k, mask := &p.keys, p.mask
+	for i := 0; i < rounds; i += 2 { // two at a time, without the exchange
+		left ^= round(right, k[i]) & mask
+		right ^= round(left, k[i+1]) & mask
 	}
 	return right<<p.halfBits | left
 }
