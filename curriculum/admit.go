@@ -19,7 +19,8 @@ const valueBlock = 1 << 14
 // drops it again.
 type gate struct {
 	column  Column
-	sign    float64   // of easiness: 1, or -1 where larger values come first
+	easy    float64   // the metric's own sign: 1, or -1 where larger values are easier
+	sign    float64   // of what comes first: easy, or the other under Reverse
 	ceiling []float64 // largest sign*value admitted at each level; it never falls
 	floor   []float64 // smallest; nil: none
 }
@@ -28,10 +29,11 @@ type gate struct {
 func (p *Plan) gates(source int) ([]gate, error) {
 	var gates []gate
 	for m, a := range p.config.Admit {
-		g := gate{column: p.config.Sources[source].Columns[m], sign: 1}
+		g := gate{column: p.config.Sources[source].Columns[m], easy: 1}
 		if a.Descending {
-			g.sign = -1
+			g.easy = -1
 		}
+		g.sign = g.easy
 		for _, l := range p.levels {
 			t, err := g.threshold(&a, l.Difficulty[m])
 			if err != nil {
@@ -140,8 +142,9 @@ func (c cells) space() int {
 	return c.levels * 2
 }
 
-// out is the cell of a sample that is never admitted.
-func (c cells) out() int64 { return int64(c.space()) }
+// out is the cell of a sample that is never admitted, excluded of one held out.
+func (c cells) out() int64      { return int64(c.space()) }
+func (c cells) excluded() int64 { return int64(c.space()) + 1 }
 
 func (c cells) number(entry, exit int) int64 {
 	switch {
@@ -210,7 +213,7 @@ func (p *Plan) classify(ctx context.Context, source int, gates []gate, c cells) 
 		for id := start; id < end; id++ {
 			switch cell := to.At(id); {
 			case cell == excludedCell:
-				to.Set(id, c.out())
+				to.Set(id, c.excluded())
 			case done && cell != c.out() && p.config.From.Done(source, id):
 				to.Set(id, cell+1)
 			}

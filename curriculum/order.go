@@ -37,6 +37,7 @@ func (s *segment) live(level int) bool { return s.Entry <= level && level < s.Ex
 type sorted struct {
 	order *intarray.Array
 	runs  []run
+	never [][10]int64 // samples that are never admitted, as run.deciles
 }
 
 // A run is the samples of one cell.
@@ -65,7 +66,7 @@ func (p *Plan) sort(ctx context.Context, source int, gates []gate) (*sorted, err
 	n := cell.Len()
 	counts := make([][]int64, rangeWorkers(n))
 	eachRange(n, func(w int, start, end int64) {
-		counts[w] = make([]int64, c.space()+1)
+		counts[w] = make([]int64, c.space()+2)
 		for id := start; id < end; id++ {
 			counts[w][cell.At(id)]++
 		}
@@ -73,7 +74,7 @@ func (p *Plan) sort(ctx context.Context, source int, gates []gate) (*sorted, err
 	// Where each range puts its samples of each cell.
 	s := &sorted{}
 	at := int64(0)
-	runOf := make([]int32, c.space())
+	runOf := make([]int32, c.space()+1)
 	for k := range c.space() {
 		low := at
 		for w := range counts {
@@ -85,6 +86,7 @@ func (p *Plan) sort(ctx context.Context, source int, gates []gate) (*sorted, err
 			s.runs = append(s.runs, run{low: low, high: at, entry: entry, exit: exit, done: done})
 		}
 	}
+	runOf[c.out()] = int32(len(s.runs))
 	path := ""
 	if p.config.Sources[source].Units == nil {
 		path = p.file("order", source, 0)
@@ -98,10 +100,10 @@ func (p *Plan) sort(ctx context.Context, source int, gates []gate) (*sorted, err
 	for m := range gates {
 		tenths[m] = gates[m].tenths()
 	}
-	deciles := make([][][][10]int64, len(counts))
+	deciles := make([][][][10]int64, len(counts)) // of each worker and run; the last: never admitted
 	eachRange(n, func(w int, start, end int64) {
-		deciles[w] = make([][][10]int64, len(s.runs))
-		for r := range s.runs {
+		deciles[w] = make([][][10]int64, len(s.runs)+1)
+		for r := range deciles[w] {
 			deciles[w][r] = make([][10]int64, len(gates))
 		}
 		values := make([]float64, valueBlock)
@@ -110,13 +112,13 @@ func (p *Plan) sort(ctx context.Context, source int, gates []gate) (*sorted, err
 			for m := range gates {
 				gates[m].column.Values(values[:n], start)
 				for i := range n {
-					if k := cell.At(start + i); k != c.out() {
-						deciles[w][runOf[k]][m][tenth(&tenths[m], gates[m].sign*values[i])]++
+					if k := cell.At(start + i); k != c.excluded() {
+						deciles[w][runOf[k]][m][tenth(&tenths[m], gates[m].easy*values[i])]++
 					}
 				}
 			}
 			for id := start; id < start+n; id++ {
-				if k := cell.At(id); k != c.out() {
+				if k := cell.At(id); k < c.out() {
 					order.Set(counts[w][k], id)
 					counts[w][k]++
 				}
@@ -127,23 +129,30 @@ func (p *Plan) sort(ctx context.Context, source int, gates []gate) (*sorted, err
 		return nil, err
 	}
 	for r := range s.runs {
-		s.runs[r].deciles = make([][10]int64, len(gates))
-		for w := range deciles {
-			for m := range gates {
-				for d, x := range deciles[w][r][m] {
-					s.runs[r].deciles[m][d] += x
-				}
-			}
-		}
+		s.runs[r].deciles = sumDeciles(deciles, r, len(gates))
 	}
+	s.never = sumDeciles(deciles, len(s.runs), len(gates))
 	s.order, err = order.Finish()
 	return s, err
 }
 
-// tenths returns the largest easiness of each tenth of the samples but the last.
+// sumDeciles adds up what the workers counted for one run.
+func sumDeciles(counts [][][][10]int64, run, metrics int) [][10]int64 {
+	sum := make([][10]int64, metrics)
+	for w := range counts {
+		for m := range sum {
+			for d, x := range counts[w][run][m] {
+				sum[m][d] += x
+			}
+		}
+	}
+	return sum
+}
+
+// tenths returns the largest easy*value of each tenth of the samples but the last.
 func (g *gate) tenths() (t [9]float64) {
 	for d := range t {
-		t[d] = g.sign * g.column.Quantile(float64(10*(d+1)))
+		t[d] = g.easy * g.column.Quantile(float64(10*(d+1)))
 	}
 	return t
 }

@@ -43,10 +43,11 @@ type Plan struct {
 	end       Position
 	stages    []Stage
 	levels    []level
-	uses      []int     // distinct inputs that the rows of a unit take in
-	units     [][]units // of each source, in each bucket
-	runs      [][]run   // samples of each source, by cell
-	discarded int64     // inputs of admitted samples that no unit holds
+	uses      []int         // distinct inputs that the rows of a unit take in
+	units     [][]units     // of each source, in each bucket
+	runs      [][]run       // samples of each source, by cell
+	never     [][][10]int64 // samples of each source that are never admitted, in each tenth of each metric
+	discarded int64         // inputs of admitted samples that no unit holds
 }
 
 // maxRounds bounds how often stages and pools are matched to each other. With
@@ -137,6 +138,7 @@ func (p *Plan) admit(ctx context.Context) error {
 	p.release()
 	p.units = make([][]units, len(p.config.Sources))
 	p.runs = make([][]run, len(p.config.Sources))
+	p.never = make([][][10]int64, len(p.config.Sources))
 	p.discarded = 0
 	for i := range p.config.Sources {
 		err := p.admitSource(ctx, i)
@@ -156,7 +158,7 @@ func (p *Plan) admitSource(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	p.runs[i] = sorted.runs
+	p.runs[i], p.never[i] = sorted.runs, sorted.never
 	return p.arrange(ctx, i, sorted)
 }
 
