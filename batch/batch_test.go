@@ -23,7 +23,7 @@ import (
 // shapers are those built in, by none and by their names, and a stranger's.
 func shapers(t tester) map[string]batch.Shaper {
 	all := map[string]batch.Shaper{"default": nil, "stranger": toPadding{}}
-	for _, name := range []string{"truncate", "reshape", "reshape-overlap"} {
+	for _, name := range []string{"truncate", "reshape", "reshape-overlap", "tail"} {
 		s, ok := batch.LookupShaper(name)
 		if !ok {
 			t.Fatalf("no shaper %s", name)
@@ -140,7 +140,7 @@ func TestAnyDocuments(t *testing.T) {
 		full := rapid.IntRange(1, 29).Draw(t, "full")
 		kind := rapid.SampledFrom([]string{"windows", "padded", "packed"}).Draw(t, "kind")
 		short := rapid.IntRange(1, full).Draw(t, "length")
-		shaper := rapid.SampledFrom([]string{"truncate", "reshape", "reshape-overlap", "stranger"}).Draw(t, "shaper")
+		shaper := rapid.SampledFrom([]string{"truncate", "reshape", "reshape-overlap", "tail", "stranger"}).Draw(t, "shaper")
 		c := write(t, dir, lengths...)
 		a := map[string]func(int) arranger{"windows": windows, "padded": padded, "packed": packed}[kind](full)
 		s := newSetting(t, named[shaper], []batch.Source{a(t, c)}, func(c *curriculum.Config) {

@@ -23,7 +23,7 @@ func Evaluation(c *corpus.Corpus, h *corpus.HoldOut, window, rows int, limit int
 	var batches []*Batch
 	whole := []cut{{}}
 	for part := range slices.Chunk(spans, rows) {
-		f := newFiller(curriculum.Shape{Rows: rows, Length: window, Kept: window}, false)
+		f := newFiller(curriculum.Shape{Rows: rows, Length: window, Kept: window}, nil)
 		for r := range rows {
 			f.pieces = f.pieces[:0]
 			if r < len(part) {

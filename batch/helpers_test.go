@@ -25,7 +25,7 @@ type tester interface {
 const endOfDocument = 60000
 
 // write makes a corpus of documents of the given lengths in dir. Each token is its
-// own place, so that a token says where it was read.
+// own place, up to 60000, so that a token says where it was read.
 func write(t tester, dir string, lengths ...int) *corpus.Corpus {
 	t.Helper()
 	prefix := filepath.Join(dir, "corpus")
@@ -39,7 +39,7 @@ func write(t tester, dir string, lengths ...int) *corpus.Corpus {
 		document := make([]int32, n)
 		for i := range document {
 			document[i] = at
-			at++
+			at = (at + 1) % endOfDocument
 		}
 		if err := w.Append(document); err != nil {
 			t.Fatal(err)
@@ -247,6 +247,8 @@ func firsts(s batch.Shaper, full, length int) []int {
 	switch s.(type) {
 	case nil, batch.Truncate:
 		return []int{0}
+	case tail:
+		return []int{full - length}
 	case toPadding:
 		for at := 0; at < full; at += length {
 			list = append(list, at)

@@ -37,7 +37,7 @@ type Maker struct {
 	sources []source
 	full    []int // row length of each bucket's units
 	cuts    map[layout][]cut
-	packed  bool // a row may hold several documents
+	count   []int32 // 0, 1, 2, ... for positions; nil: no row holds several documents
 }
 
 type source struct {
@@ -99,7 +99,12 @@ func (m *Maker) add(s Source) (err error) {
 	}
 	pad := int32(max(s.Samples.Corpus().Meta().EndOfDocument, 0))
 	m.sources = append(m.sources, source{s.Samples.Corpus(), s.Units, pad})
-	m.packed = m.packed || s.Units.Packed()
+	if s.Units.Packed() && m.count == nil {
+		m.count = make([]int32, lengths[len(lengths)-1])
+		for i := range m.count {
+			m.count[i] = int32(i)
+		}
+	}
 	return nil
 }
 
@@ -139,7 +144,7 @@ func (m *Maker) Make(step int64, rank, world int) (*Batch, error) {
 	shape := form.Shape
 	shape.Rows = len(ids) * len(cuts)
 
-	f := newFiller(shape, m.packed)
+	f := newFiller(shape, m.count)
 	f.IDs = ids
 	for _, id := range ids {
 		i, unit := curriculum.Split(id)
