@@ -43,7 +43,7 @@ lint: ## gofmt, vet, staticcheck
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 golden: ## rewrite the expected outputs; read the diff before you commit it
-	$(GO) test ./cmd ./report ./train -update
+	$(GO) test ./cmd ./recipe ./report ./train -update
 
 check-nanogpt: build ## the published nanoGPT CPU setting on Tiny Shakespeare, about 15 minutes
 	sh evidence/nanogpt/check.sh "$(SHAKESPEARE)"

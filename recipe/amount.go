@@ -76,9 +76,13 @@ func amountOf(v any) Amount {
 	return a
 }
 
-// number returns a number that YAML read.
+// number returns a number that YAML read. 3e-3, without a point, it reads as a
+// word.
 func number(v any) (float64, bool) {
 	switch v := v.(type) {
+	case string:
+		f, err := strconv.ParseFloat(v, 64)
+		return f, err == nil && strings.ContainsAny(v, "eE") && strings.ContainsAny(v, "0123456789")
 	case uint64:
 		return float64(v), true
 	case int64:

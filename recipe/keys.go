@@ -51,7 +51,7 @@ func checkNode(path, at string, node ast.Node, t reflect.Type) error {
 		}
 	}
 	for _, pair := range pairs {
-		key := pair.Key.String()
+		key := nameOf(pair.Key)
 		field, ok := known[key]
 		if !ok {
 			return unknownKey(path, at, pair.Key, names)
@@ -69,7 +69,7 @@ func checkPace(path, at string, node ast.Node) error {
 	pairs, _ := pairsOf(node)
 	names := []string{"kind", "clock"}
 	for _, pair := range pairs {
-		if pair.Key.String() != "kind" {
+		if nameOf(pair.Key) != "kind" {
 			continue
 		}
 		kind, _ := pair.Value.(*ast.StringNode)
@@ -84,7 +84,7 @@ func checkPace(path, at string, node ast.Node) error {
 			names = append(names, parameter.Name)
 		}
 		for _, pair := range pairs {
-			if !slices.Contains(names, pair.Key.String()) {
+			if !slices.Contains(names, nameOf(pair.Key)) {
 				return unknownKey(path, at, pair.Key, names)
 			}
 		}
@@ -103,10 +103,18 @@ func pairsOf(node ast.Node) ([]*ast.MappingValueNode, bool) {
 	return nil, false
 }
 
+// nameOf returns a key without the quotes that JSON has.
+func nameOf(key ast.Node) string {
+	if s, ok := key.(*ast.StringNode); ok {
+		return s.Value
+	}
+	return key.String()
+}
+
 func unknownKey(path, at string, key ast.Node, names []string) error {
-	nearest, _ := spell.Nearest(key.String(), names)
+	nearest, _ := spell.Nearest(nameOf(key), names)
 	return fault.Invalidf("%s:%d: unknown key %q%s; did you mean %q? Known here: %s",
-		path, line(key), key.String(), within(at), nearest, strings.Join(names, ", "))
+		path, line(key), nameOf(key), within(at), nearest, strings.Join(names, ", "))
 }
 
 func line(n ast.Node) int { return n.GetToken().Position.Line }

@@ -27,6 +27,9 @@ type Pace struct {
 	wrong string         // what the file has instead, in words
 }
 
+// clocks are what a pace may count.
+var clocks = []string{string(curriculum.Steps), string(curriculum.Tokens), string(curriculum.LayerTokens)}
+
 // constant returns the pace of one value.
 func constant(value float64) Pace {
 	return Pace{given: map[string]any{"kind": "constant", "value": value}}
@@ -100,8 +103,8 @@ func (r *Recipe) settlePace(at string, p *Pace) error {
 	p.Kind, p.Clock, p.Parameters = kind, r.Budget.Clock, map[string]any{}
 	if clock, ok := p.given["clock"]; ok {
 		p.Clock, _ = clock.(string)
-		if _, err := curriculum.ParseClock(p.Clock); err != nil {
-			return r.errorf(at+".clock", "unknown clock %q; there are steps, tokens and layer-tokens", fmt.Sprint(clock))
+		if !slices.Contains(clocks, p.Clock) {
+			return r.errorf(at+".clock", "unknown clock %q; there %s", fmt.Sprint(clock), listed(clocks))
 		}
 	}
 	for _, parameter := range definition.Parameters {
