@@ -139,7 +139,7 @@ func attention(qkv, documents *Node, b, s, h int) (y *Node, pull func(dy *Node) 
 // float64, and leaves no infinity to subtract. Every query sees itself.
 //
 // Without documents all rows share one mask, [1, s, s]. With them there is one for
-// each row and head, [b*h, s, s]: the Go backend adds equal shapes several times as
+// each row and head, [b*h, s, s]: the Go backend adds equal shapes three times as
 // fast as it spreads one over the heads, and makes the mask once for all layers
 // that see the same tokens.
 func attentionMask(g *Graph, dtype dtypes.DType, documents *Node, b, s, h int) *Node {
