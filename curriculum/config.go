@@ -129,6 +129,9 @@ type Config struct {
 	// Dir keeps the plan's files, to be opened again; empty: temporary files that
 	// vanish with the process.
 	Dir string
+	// Identity names what else the plan follows from: the recipe, the contents of
+	// corpora and indexes. A plan kept in Dir is used again if it has the same.
+	Identity string
 	// From is the earlier run that the plan goes on from; nil: none.
 	From *Origin
 }
@@ -167,7 +170,8 @@ const (
 	maxLayers     = 1 << 8
 )
 
-func (c *Config) validate() error {
+// check holds that the configuration can be; with its samples, or without.
+func (c *Config) check(samples bool) error {
 	switch {
 	case len(c.Sources) == 0:
 		return invalid("sources", "there is no source")
@@ -212,18 +216,18 @@ func (c *Config) validate() error {
 			return invalid(admitPart(m, ""), "%s: its larger values are easier, so a pace that rises cannot be by value; write 'by: percentile'", a.Metric)
 		}
 	}
-	if c.ScheduleOnly {
+	if !samples {
 		return nil
 	}
 	for i := range c.Sources {
-		if err := c.Sources[i].validate(c); err != nil {
+		if err := c.Sources[i].check(c); err != nil {
 			return &PartError{sourcePart(i, ""), err}
 		}
 	}
 	return nil
 }
 
-func (s *Source) validate(c *Config) error {
+func (s *Source) check(c *Config) error {
 	switch {
 	case s.Samples <= 0:
 		return fault.Invalidf("%sthere are no samples", s.prefix())

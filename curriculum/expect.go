@@ -1,8 +1,8 @@
 package curriculum
 
 // An Expectation is what part of a plan will serve, in tokens of rows: how many
-// hold a token that predicts its successor, how many are padding, and how many
-// of the units served do not fit in. They are exact for units of one length and
+// hold a token that predicts its successor, how many are padding because a unit
+// is shorter than its rows, and how many of the units served do not fit in. They are exact for units of one length and
 // the mean over the pool for others.
 type Expectation struct {
 	Inputs    float64 `json:"inputs"`
@@ -36,7 +36,7 @@ func (p *Plan) Expect(stage int) Expectation {
 			each := float64(n) / float64(units)
 			e.Inputs += each * float64(used)
 			e.Discarded += each * float64(inputs-used)
-			e.Padding += float64(n)*float64(f.Rows/f.Units*f.Length) - each*float64(used)
+			e.Padding += float64(n)*float64(p.uses[use]) - each*float64(used)
 		}
 	}
 	return e
@@ -62,7 +62,7 @@ func (p *Plan) Passes() [][10]float64 {
 		for _, r := range p.runs[source] {
 			each := p.passesOf(source, r, served)
 			for m := range passes {
-				for d, n := range r.deciles[m] {
+				for d, n := range r.Deciles[m] {
 					passes[m][d] += each * float64(n)
 					totals[m][d] += float64(n)
 				}
@@ -87,12 +87,12 @@ func (p *Plan) passesOf(source int, r run, served [][]int64) float64 {
 	draws, units := 0.0, int64(0)
 	for b := range served {
 		for j, g := range p.units[source][b].segments {
-			if g.Entry != r.entry || g.Exit != r.exit {
+			if g.Entry != r.Entry || g.Exit != r.Exit {
 				continue
 			}
 			again := max(served[b][j]-g.Waiting, 0) // draws after the first pass, over all alike
 			n, first := g.Waiting, served[b][j]-again
-			if r.done {
+			if r.Done {
 				n, first = g.size()-g.Waiting, 0
 			}
 			units += n

@@ -42,11 +42,13 @@ type sorted struct {
 
 // A run is the samples of one cell.
 type run struct {
-	low, high   int64
-	entry, exit int
-	done        bool
-	// deciles counts the samples in each tenth of each metric's difficulty.
-	deciles [][10]int64
+	Low   int64 `json:"low"` // its places in the order of samples: [Low, High)
+	High  int64 `json:"high"`
+	Entry int   `json:"entry"`
+	Exit  int   `json:"exit"`
+	Done  bool  `json:"done,omitempty"` // in the pass of the earlier run
+	// Deciles counts the samples in each tenth of each metric's difficulty.
+	Deciles [][10]int64 `json:"deciles,omitempty"`
 }
 
 // sort orders a source's samples by cell, and by id within one: a counting sort.
@@ -83,7 +85,7 @@ func (p *Plan) sort(ctx context.Context, source int, gates []gate) (*sorted, err
 		if at > low {
 			entry, exit, done := c.parts(k)
 			runOf[k] = int32(len(s.runs))
-			s.runs = append(s.runs, run{low: low, high: at, entry: entry, exit: exit, done: done})
+			s.runs = append(s.runs, run{Low: low, High: at, Entry: entry, Exit: exit, Done: done})
 		}
 	}
 	runOf[c.out()] = int32(len(s.runs))
@@ -129,7 +131,7 @@ func (p *Plan) sort(ctx context.Context, source int, gates []gate) (*sorted, err
 		return nil, err
 	}
 	for r := range s.runs {
-		s.runs[r].deciles = sumDeciles(deciles, r, len(gates))
+		s.runs[r].Deciles = sumDeciles(deciles, r, len(gates))
 	}
 	s.never = sumDeciles(deciles, len(s.runs), len(gates))
 	s.order, err = order.Finish()
@@ -170,7 +172,7 @@ func tenth(t *[9]float64, e float64) int {
 // ids yields the samples of a run.
 func (s *sorted) ids(r run) iter.Seq[int64] {
 	return func(yield func(int64) bool) {
-		for at := r.low; at < r.high; at++ {
+		for at := r.Low; at < r.High; at++ {
 			if !yield(s.order.At(at)) {
 				return
 			}
@@ -213,11 +215,11 @@ func (p *Plan) arrange(ctx context.Context, source int, s *sorted) error {
 			joins := len(made[b].segments) > 0
 			if joins {
 				last := &made[b].segments[len(made[b].segments)-1]
-				joins = r.done && last.Entry == r.entry && last.Exit == r.exit
+				joins = r.Done && last.Entry == r.Entry && last.Exit == r.Exit
 			}
 			if !joins {
 				made[b].segments = append(made[b].segments, segment{
-					Low: starts[b], High: starts[b], Entry: r.entry, Exit: r.exit, Used: make([]int64, len(p.uses)),
+					Low: starts[b], High: starts[b], Entry: r.Entry, Exit: r.Exit, Used: make([]int64, len(p.uses)),
 				})
 			}
 		}
@@ -241,7 +243,7 @@ func (p *Plan) arrange(ctx context.Context, source int, s *sorted) error {
 		for b := range buckets {
 			g := &made[b].segments[len(made[b].segments)-1]
 			g.High = files[b].Len()
-			if !r.done {
+			if !r.Done {
 				g.Waiting = g.size()
 			}
 			if g.Waiting == 0 {
@@ -270,10 +272,10 @@ func (p *Plan) windows(s *sorted) []segment {
 	length := int64(p.config.Buckets[0].Length)
 	var segments []segment
 	for _, r := range s.runs {
-		if n := len(segments); r.done && n > 0 && segments[n-1].Entry == r.entry && segments[n-1].Exit == r.exit {
-			segments[n-1].High = r.high
+		if n := len(segments); r.Done && n > 0 && segments[n-1].Entry == r.Entry && segments[n-1].Exit == r.Exit {
+			segments[n-1].High = r.High
 		} else {
-			segments = append(segments, segment{Low: r.low, High: r.high, Waiting: r.high - r.low, Entry: r.entry, Exit: r.exit})
+			segments = append(segments, segment{Low: r.Low, High: r.High, Waiting: r.High - r.Low, Entry: r.Entry, Exit: r.Exit})
 		}
 	}
 	for i := range segments {

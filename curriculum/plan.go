@@ -57,18 +57,19 @@ const maxRounds = 4
 
 // Compile walks the clock from 0 to the budget and returns the plan, or an error
 // that says which part of the configuration cannot work and a way out. It may
-// take a while for a large corpus; a context that ends stops it.
+// take a while for a large corpus; a context that ends stops it. A plan that is
+// kept in c.Dir already is opened.
 func Compile(ctx context.Context, c Config) (_ *Plan, err error) {
 	if c.Shapes == 0 {
 		c.Shapes = DefaultShapes
 	}
-	if err := c.validate(); err != nil {
+	if c.Dir != "" && Kept(c.Dir) {
+		return Open(c)
+	}
+	if err := c.check(!c.ScheduleOnly); err != nil {
 		return nil, err
 	}
-	p := &Plan{config: c, key: keyed.NewKey(c.Seed, "sampler", Version), first: Position{Layers: c.Layers}}
-	if c.From != nil {
-		p.first = c.From.Position
-	}
+	p := newPlan(c)
 	defer func() {
 		if err != nil {
 			p.Close()
@@ -98,12 +99,25 @@ func Compile(ctx context.Context, c Config) (_ *Plan, err error) {
 	if err := p.fillPools(); err != nil {
 		return nil, err
 	}
+	if c.Dir != "" {
+		if err := p.save(); err != nil {
+			return nil, err
+		}
+	}
 	return p, nil
+}
+
+func newPlan(c Config) *Plan {
+	p := &Plan{config: c, key: keyed.NewKey(c.Seed, "sampler", Version), first: Position{Layers: c.Layers}}
+	if c.From != nil {
+		p.first = c.From.Position
+	}
+	return p
 }
 
 // walk sets stages, levels, uses and end.
 func (p *Plan) walk(pools [][][]int64, levels []level) error {
-	w := walk{Config: &p.config, key: p.key, pools: pools, levels: levels}
+	w := walk{Config: &p.config, key: p.key, first: p.first, pools: pools, levels: levels}
 	if err := w.run(); err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ func (l level) equal(other level) bool {
 type walk struct {
 	*Config
 	key    keyed.Key
+	first  Position    // where the run begins
 	pools  [][][]int64 // units of [level][source][bucket]; nil: not known yet
 	levels []level     // that pools are of
 	stages []Stage
@@ -55,10 +56,7 @@ type reading struct {
 
 // run fills stages and end.
 func (w *walk) run() error {
-	w.end = Position{Layers: w.Layers}
-	if w.From != nil {
-		w.end = w.From.Position
-	}
+	w.end = w.first
 	first := w.end.Steps
 	// No step costs more than a full batch, so this many are made at least.
 	least := w.Budget - w.end.On(w.Clock)

@@ -1,0 +1,251 @@
+package curriculum
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/gradus-ml/gradus/internal/atomicfile"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/internal/intarray"
+)
+
+// A plan kept on disk is a directory: order-S-B.npy, the units of source S in
+// bucket B, and plan.json, which is written last. What paces say is not kept:
+// opening walks through them again and holds the result against the file.
+const (
+	planName   = "plan.json"
+	planFormat = 1
+)
+
+// maxPlanFile bounds what Open reads: some 100 bytes a segment.
+const maxPlanFile = 1 << 28
+
+// saved is what plan.json holds.
+type saved struct {
+	Format   int           `json:"format"`
+	Version  int           `json:"version"`  // of the order
+	Identity string        `json:"identity"` // Config.Identity
+	First    Position      `json:"first"`
+	End      Position      `json:"end"`
+	Levels   []level       `json:"levels"`
+	Sources  []savedSource `json:"sources"`
+	Left     int64         `json:"left"`     // Plan.Discarded
+	Checksum string        `json:"checksum"` // SHA-256 of this file with nothing here
+}
+
+type savedSource struct {
+	Samples int64        `json:"samples"`
+	Buckets []savedUnits `json:"buckets"`
+	Runs    []run        `json:"runs"`
+	Never   [][10]int64  `json:"never,omitempty"`
+}
+
+type savedUnits struct {
+	Units    int64     `json:"units"`
+	Checksum uint32    `json:"checksum"` // CRC-32C of the file of the order
+	Segments []segment `json:"segments"`
+}
+
+func (s saved) encode() ([]byte, error) {
+	s.Checksum = ""
+	text, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(text)
+	s.Checksum = hex.EncodeToString(sum[:])
+	return json.Marshal(s)
+}
+
+// save writes plan.json, which makes the files in Config.Dir a plan.
+func (p *Plan) save() error {
+	s := saved{
+		Format: planFormat, Version: Version, Identity: p.config.Identity,
+		First: p.first, End: p.end, Levels: p.levels, Left: p.discarded,
+	}
+	for i := range p.units {
+		source := savedSource{Samples: p.config.Sources[i].Samples, Runs: p.runs[i], Never: p.never[i]}
+		for b := range p.units[i] {
+			sum, err := fileSum(p.file("order", i, b))
+			if err != nil {
+				return err
+			}
+			source.Buckets = append(source.Buckets, savedUnits{p.units[i][b].order.Len(), sum, p.units[i][b].segments})
+		}
+		s.Sources = append(s.Sources, source)
+	}
+	text, err := s.encode()
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(p.config.Dir, planName), func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+}
+
+// fileSum returns the CRC-32C of a file: any damaged byte changes it.
+func fileSum(path string) (uint32, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	_, err = io.Copy(h, f)
+	return h.Sum32(), err
+}
+
+// Kept reports whether a directory holds a plan.
+func Kept(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, planName))
+	return err == nil
+}
+
+// Open opens the plan that an earlier Compile kept in c.Dir. Columns are not
+// needed, and neither are the numbers of samples: they are as they were then. A
+// plan of another Identity is an error of kind fault.Mismatch, a damaged one of
+// kind fault.Corrupt; an empty Identity takes any.
+func Open(c Config) (_ *Plan, err error) {
+	s, err := readSaved(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(c.Dir, planName)
+	switch {
+	case s.Version != Version:
+		return nil, fault.Mismatchf("%s orders samples by version %d, and this program by version %d", path, s.Version, Version)
+	case c.Identity != "" && s.Identity != c.Identity:
+		return nil, fault.Mismatchf("%s belongs to another recipe, corpus or index; remove %s to plan anew", path, c.Dir)
+	case len(s.Sources) != len(c.Sources):
+		return nil, fault.Mismatchf("%s has %d sources, and the recipe %d", path, len(s.Sources), len(c.Sources))
+	}
+	if c.Shapes == 0 {
+		c.Shapes = DefaultShapes
+	}
+	c.Sources, c.Admit = slices.Clone(c.Sources), slices.Clone(c.Admit)
+	for i := range c.Sources {
+		c.Sources[i].Samples, c.Sources[i].Columns = s.Sources[i].Samples, nil
+	}
+	if err := c.check(false); err != nil {
+		return nil, err
+	}
+	p := newPlan(c)
+	p.first, p.discarded = s.First, s.Left
+	defer func() {
+		if err != nil {
+			p.Close()
+		}
+	}()
+	if err := p.restore(s); err != nil {
+		return nil, err
+	}
+	p.levels = s.Levels
+	if err := p.walk(p.pools(), s.Levels); err != nil {
+		return nil, err
+	}
+	if p.end != s.End || !slices.EqualFunc(p.levels, s.Levels, level.equal) {
+		return nil, fault.Mismatchf("%s has other stages than the recipe's paces; remove %s to plan anew", path, c.Dir)
+	}
+	return p, p.fillPools()
+}
+
+// restore opens the orders.
+func (p *Plan) restore(s saved) error {
+	p.units = make([][]units, len(s.Sources))
+	for i, source := range s.Sources {
+		p.runs = append(p.runs, source.Runs)
+		p.never = append(p.never, source.Never)
+		if len(source.Buckets) != len(p.config.Buckets) {
+			return fault.Mismatchf("%s has %d buckets, and the recipe %d", filepath.Join(p.config.Dir, planName), len(source.Buckets), len(p.config.Buckets))
+		}
+		for b, u := range source.Buckets {
+			path := p.file("order", i, b)
+			sum, err := fileSum(path)
+			if err != nil {
+				return missing(err)
+			}
+			if sum != u.Checksum {
+				return fault.Corruptf("%s: its checksum does not match; remove %s to plan anew", path, p.config.Dir)
+			}
+			order, err := intarray.Open(path)
+			if err != nil {
+				return err
+			}
+			p.units[i] = append(p.units[i], units{order, u.Segments})
+			if order.Len() != u.Units {
+				return fault.Corruptf("%s: %d units, and plan.json has %d", path, order.Len(), u.Units)
+			}
+		}
+	}
+	return nil
+}
+
+// readSaved reads plan.json and holds it to be possible.
+func readSaved(dir string) (saved, error) {
+	var s saved
+	path := filepath.Join(dir, planName)
+	info, err := os.Stat(path)
+	if err != nil {
+		return s, missing(err)
+	}
+	if info.Size() > maxPlanFile {
+		return s, fault.Corruptf("%s: %d bytes; a plan has at most %d", path, info.Size(), maxPlanFile)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return s, err
+	}
+	return parseSaved(path, text)
+}
+
+func parseSaved(path string, text []byte) (saved, error) {
+	var s saved
+	if err := json.Unmarshal(text, &s); err != nil {
+		return s, fault.Corruptf("%s: %w", path, err)
+	}
+	if s.Format != planFormat {
+		return s, fault.Mismatchf("%s: format %d; this program reads format %d", path, s.Format, planFormat)
+	}
+	if again, err := s.encode(); err != nil || string(again) != string(text) {
+		return s, fault.Corruptf("%s: its checksum does not match", path)
+	}
+	for i, source := range s.Sources {
+		for b, u := range source.Buckets {
+			at := int64(0)
+			for j, g := range u.Segments {
+				if g.Low != at || g.High <= g.Low || g.High > u.Units || g.Waiting < 1 || g.Waiting > g.High-g.Low ||
+					g.Entry < 0 || g.Entry >= g.Exit || g.Exit > len(s.Levels) {
+					return s, fault.Corruptf("%s: segment %d of source %d, bucket %d cannot be: %+v", path, j, i, b, g)
+				}
+				at = g.High
+			}
+			if at != u.Units {
+				return s, fault.Corruptf("%s: source %d, bucket %d has %d units, and its segments %d", path, i, b, u.Units, at)
+			}
+		}
+		for _, r := range source.Runs {
+			if r.Entry < 0 || r.Entry >= r.Exit || r.Exit > len(s.Levels) {
+				return s, fault.Corruptf("%s: a run of source %d cannot be: %+v", path, i, r)
+			}
+		}
+	}
+	return s, nil
+}
+
+// missing makes a file that is not there a plan that is not whole.
+func missing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no whole plan: %w", err)
+	}
+	return err
+}
