@@ -172,8 +172,8 @@ func (b *Bound) holdOut() (err error) {
 	if b.evaluation, err = r.openCorpus(b.Sources[0].Corpus.Form(), r.Evaluate.Corpus); err != nil {
 		return fmt.Errorf("%s: %w", r.place("evaluate.corpus"), err)
 	}
-	if err := b.agree("the corpus for evaluation", b.evaluation.Meta()); err != nil {
-		return fmt.Errorf("%s: %w", r.place("evaluate.corpus"), err)
+	if err := b.agree("evaluate.corpus", "the corpus for evaluation", b.evaluation.Meta()); err != nil {
+		return err
 	}
 	b.onlyHeld = b.evaluation.All()
 	return nil

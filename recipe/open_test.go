@@ -124,4 +124,3 @@ evaluate: {held_out: 0}
 		}
 	}
 }
-

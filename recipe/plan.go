@@ -210,7 +210,7 @@ func (b *Bound) warnings() {
 		}
 		last := end.On(t.Clock)
 		if next := stepped.Next(last); next-last > 0 && next < maxMoment {
-			b.warn(at, "the run ends at %v %s with the pace at %v, and it would go on to change at %v; it never reaches its end", last, t.Clock, t.At(last), next)
+			b.warn(at, "the run ends at %.0f %s with the pace at %v, and it would go on to change at %.0f; it never reaches its end", last, t.Clock, t.At(last), next)
 		}
 		return nil
 	})

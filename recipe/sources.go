@@ -116,9 +116,14 @@ func (b *Bound) openSources(dir string) error {
 			return err
 		}
 	}
-	for i := range b.Sources[1:] {
-		if err := b.agree(b.Sources[i+1].words(), b.Sources[i+1].Corpus.Meta()); err != nil {
-			return fmt.Errorf("%s: %w", r.place(r.sourceAt(i+1, "corpus")), err)
+	for i := 1; i < len(b.Sources); i++ {
+		if err := b.agree(r.sourceAt(i, "corpus"), b.Sources[i].words(), b.Sources[i].Corpus.Meta()); err != nil {
+			return err
+		}
+	}
+	for i := range b.Sources {
+		if err := b.openIndex(i); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -134,10 +139,9 @@ func (b *Bound) openSource(i int, s *BoundSource, dir string) error {
 	if from.DType != "" {
 		form, _ = corpus.ParseForm(from.DType) // settled
 	}
-	at := func(key string, err error) error { return fmt.Errorf("%s: %w", r.place(r.sourceAt(i, key)), err) }
 	var err error
 	if s.Corpus, err = r.openCorpus(form, from.Corpus); err != nil {
-		return at("corpus", err)
+		return fmt.Errorf("%s: %w", r.place(r.sourceAt(i, "corpus")), err)
 	}
 	cut := func(err error) error {
 		if s.Name != "" {
@@ -154,22 +158,29 @@ func (b *Bound) openSource(i int, s *BoundSource, dir string) error {
 	if s.Units, err = r.arrange(s.Samples, dir); err != nil {
 		return cut(err)
 	}
-	if len(b.Metrics()) == 0 {
+	return nil
+}
+
+// openIndex opens the index of a source, if a metric admits samples.
+func (b *Bound) openIndex(i int) (err error) {
+	r, s := b.Recipe, &b.Sources[i]
+	from := r.sources()[i]
+	admissions := r.admissions()
+	if len(admissions) == 0 {
 		return nil
 	}
 	if from.Index == "" {
 		where := "index"
 		if s.Name != "" {
-			where = "the source's index"
+			where = "the index of source " + s.Name
 		}
-		k := r.admissions()[0]
-		return r.errorf(fmt.Sprintf("curriculum[%d]", k), "it needs an index; run 'gradus analyze --corpus %s' and name its directory in %s", from.Corpus, where)
+		return r.errorf(fmt.Sprintf("curriculum[%d]", admissions[0]), "it needs an index; run 'gradus analyze --corpus %s' and name its directory in %s", from.Corpus, where)
 	}
-	if s.Index, err = index.Open(r.find(from.Index, index.Is)); err != nil {
-		return at("index", err)
+	if s.Index, err = index.Open(r.find(from.Index, index.Is)); err == nil {
+		err = s.Index.Matches(s.Samples)
 	}
-	if err := s.Index.Matches(s.Samples); err != nil {
-		return at("index", err)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.place(r.sourceAt(i, "index")), err)
 	}
 	return nil
 }
@@ -191,30 +202,31 @@ func (r *Recipe) arrange(s *corpus.Samples, dir string) (arrange.Arrangement, er
 	}
 }
 
-// agree holds that the tokens of another corpus mean what those of the first
-// source mean, as far as both say it.
-func (b *Bound) agree(what string, theirs corpus.Meta) error {
-	first := &b.Sources[0]
-	ours := first.Corpus.Meta()
+// agree holds that the tokens of another corpus, named at a place of the recipe,
+// mean what those of the first source mean. Where one of them does not say, that
+// is a warning.
+func (b *Bound) agree(at, what string, theirs corpus.Meta) error {
+	first := b.Sources[0].words()
+	ours := b.Sources[0].Corpus.Meta()
+	refuse := func(format string, args ...any) error {
+		return fault.Mismatchf("%s: %w", b.Recipe.place(at), fmt.Errorf(format, args...))
+	}
+	unknown := func(m corpus.Meta) bool { return m.Tokenizer == "" || m.Vocabulary == 0 }
 	switch {
-	case ours.Tokenizer == "" || theirs.Tokenizer == "":
-		b.warn("corpus", "%s does not say with which tokenizer it was prepared, so that its tokens mean the same is taken on trust", unsaid(first.words(), what, ours.Tokenizer))
+	case unknown(ours) && unknown(theirs):
+		b.warn(at, "neither %s nor %s says with which tokenizer it was prepared; that their tokens mean the same is taken on trust", what, first)
+	case unknown(ours):
+		b.warn(at, "%s does not say with which tokenizer it was prepared; that its tokens mean the same is taken on trust", first)
+	case unknown(theirs):
+		b.warn(at, "%s does not say with which tokenizer it was prepared; that its tokens mean the same is taken on trust", what)
 	case ours.Tokenizer != theirs.Tokenizer:
-		return fault.Mismatchf("%s was prepared with tokenizer %q and %s with %q; prepare both with the same", what, theirs.Tokenizer, first.words(), ours.Tokenizer)
-	case ours.Vocabulary != 0 && theirs.Vocabulary != 0 && ours.Vocabulary != theirs.Vocabulary:
-		return fault.Mismatchf("%s has a vocabulary of %d tokens and %s one of %d; prepare both with the same tokenizer", what, theirs.Vocabulary, first.words(), ours.Vocabulary)
+		return refuse("%s was prepared with tokenizer %q and %s with %q; prepare both with the same", what, theirs.Tokenizer, first, ours.Tokenizer)
+	case ours.Vocabulary != theirs.Vocabulary:
+		return refuse("%s has a vocabulary of %d tokens and %s one of %d; prepare both with the same tokenizer", what, theirs.Vocabulary, first, ours.Vocabulary)
 	case ours.EndOfDocument != theirs.EndOfDocument:
-		return fault.Mismatchf("documents of %s end with token %d and those of %s with %d; prepare both alike", what, theirs.EndOfDocument, first.words(), ours.EndOfDocument)
+		return refuse("documents of %s end with token %d and those of %s with %d; prepare both alike", what, theirs.EndOfDocument, first, ours.EndOfDocument)
 	}
 	return nil
-}
-
-// unsaid returns which of two has said nothing.
-func unsaid(first, other, ofFirst string) string {
-	if ofFirst == "" {
-		return first
-	}
-	return other
 }
 
 // column returns a metric of a source.
