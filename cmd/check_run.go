@@ -83,16 +83,18 @@ func compareWithPlan(ctx context.Context, log *runlog.Log, dir string) (string, 
 	}
 	name := filepath.Join(dir, runlog.FileName)
 	sampler := b.Plan.Sampler()
-	n := min(len(log.Steps), planChecks)
+	first := b.Plan.First() // the steps before it are of the run that this one went on from
+	made := int64(len(log.Steps)) - first
+	n := min(made, planChecks)
 	var ids []int64
 	for i := range n {
 		if err := ctx.Err(); err != nil {
 			return "", err
 		}
-		step := int64(i) * int64(len(log.Steps)-1) / int64(max(n-1, 1))
+		step := first + i*(made-1)/max(n-1, 1)
 		ids = sampler.At(ids[:0], step)
 		if err := agrees(log.Steps[step], b.Plan, curriculum.Digest(step, ids)); err != nil {
-			return "", fault.Corruptf("%s, line %d: %w; the plan in %s says otherwise", name, step+2, err, recipeFile)
+			return "", fault.Corruptf("%s, line %d: %w; the plan in %s says otherwise", name, step+2, err, recipe.FileName)
 		}
 	}
 	return fmt.Sprintf("%d of its steps agree with the plan", n), nil
@@ -101,19 +103,23 @@ func compareWithPlan(ctx context.Context, log *runlog.Log, dir string) (string, 
 // openCopy binds the recipe that a run directory keeps. Its corpus may be named
 // from where the recipe came from, which is often the directory above.
 func openCopy(ctx context.Context, dir string) (*recipe.Bound, error) {
-	name := filepath.Join(dir, recipeFile)
+	name := filepath.Join(dir, recipe.FileName)
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
-	above := filepath.Join(filepath.Dir(filepath.Clean(dir)), recipeFile)
+	above := filepath.Join(filepath.Dir(filepath.Clean(dir)), recipe.FileName)
 	var b *recipe.Bound
 	for _, from := range []string{name, above} {
 		r, parseErr := recipe.Parse(from, text)
 		if parseErr != nil {
 			return nil, parseErr
 		}
-		if b, err = recipe.Open(ctx, r, recipe.Options{}); !errors.Is(err, fs.ErrNotExist) {
+		var o recipe.Options
+		if kept := filepath.Join(dir, recipe.PlanDir); curriculum.Kept(kept) {
+			o.Dir = kept
+		}
+		if b, err = recipe.Open(ctx, r, o); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 	}
@@ -123,7 +129,7 @@ func openCopy(ctx context.Context, dir string) (*recipe.Bound, error) {
 // sameOrigin reports a recipe or a corpus that is not that of the log.
 func sameOrigin(log *runlog.Log, b *recipe.Bound, dir string) error {
 	if hash := b.Recipe.Hash(); hash != log.Run.Recipe {
-		return fault.Mismatchf("%s has hash %s and the log beside it is of recipe %s: one of them was changed", filepath.Join(dir, recipeFile), hash, log.Run.Recipe)
+		return fault.Mismatchf("%s has hash %s and the log beside it is of recipe %s: one of them was changed", filepath.Join(dir, recipe.FileName), hash, log.Run.Recipe)
 	}
 	fingerprint, err := b.Fingerprint()
 	if err != nil {
@@ -133,7 +139,7 @@ func sameOrigin(log *runlog.Log, b *recipe.Bound, dir string) error {
 		return fault.Mismatchf("the run was made from corpus %s, and that of %s is %s", log.Run.Corpus, b.Recipe.Path(), fingerprint)
 	}
 	if steps := b.Plan.Steps(); steps != log.Run.Steps || int64(len(log.Steps)) > steps {
-		return fault.Mismatchf("the log is of %d planned steps, %d made, and the plan of %s has %d", log.Run.Steps, len(log.Steps), filepath.Join(dir, recipeFile), steps)
+		return fault.Mismatchf("the log is of %d planned steps, %d made, and the plan of %s has %d", log.Run.Steps, len(log.Steps), filepath.Join(dir, recipe.FileName), steps)
 	}
 	return nil
 }

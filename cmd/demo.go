@@ -240,7 +240,7 @@ func (d *demo) train(ctx context.Context, name string) error {
 		return err
 	}
 	dir := d.path(name)
-	_, err = trainRecipe(ctx, r, dir, holdsRun(dir), d.stderr)
+	_, err = trainRecipe(ctx, r, trainRun{dir: dir, resume: holdsRun(dir)}, d.stderr)
 	return err
 }
 

@@ -20,11 +20,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// recipeFile is the copy of its recipe that a run directory holds.
-const recipeFile = "recipe.yaml"
-
 func newTrain() *cobra.Command {
-	var out, backend string
+	var out, backend, from string
 	var resume, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "train RECIPE --out DIR",
@@ -35,9 +32,15 @@ held-out documents with nothing dropped, and writes into DIR the run log
 
 Ctrl-C saves a checkpoint and stops; --resume goes on from the newest checkpoint.
 A run that was killed at any moment and resumed has the same weights and the same
-log, seconds aside, as one that was not.`,
+log, seconds aside, as one that was not.
+
+--from goes on from an earlier run's checkpoint with a recipe that may differ, and
+corpora that may have grown at their ends: its weights, its clock, its log, and
+what its passes have not reached yet comes first. 'gradus plan RECIPE --from' says
+beforehand what will repeat and what will be lost.`,
 		Example: `  gradus train recipes/small.yaml --out runs/small
-  gradus train recipes/small.yaml --out runs/small --resume`,
+  gradus train recipes/small.yaml --out runs/small --resume
+  gradus train recipes/other.yaml --out runs/other --from runs/small`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := needFlags(cmd, "out"); err != nil {
@@ -50,7 +53,10 @@ log, seconds aside, as one that was not.`,
 			if err != nil {
 				return err
 			}
-			result, err := trainRecipe(cmd.Context(), r, out, resume, cmd.ErrOrStderr())
+			if resume && from != "" {
+				return fault.Invalidf("--resume goes on in the run's own directory and --from begins a new run from another's checkpoint; give one of them")
+			}
+			result, err := trainRecipe(cmd.Context(), r, trainRun{dir: out, resume: resume, from: from}, cmd.ErrOrStderr())
 			if errors.Is(err, context.Canceled) && result.Checkpoint != "" {
 				return interrupted(fmt.Sprintf("interrupted; step %d is saved in %s; go on with: gradus train %s --out %s --resume",
 					result.Step, result.Checkpoint, shellWord(args[0]), shellWord(out)))
@@ -71,38 +77,46 @@ log, seconds aside, as one that was not.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&out, "out", "", "directory of the run")
+	f.StringVar(&from, "from", "", "a checkpoint of an earlier run, or its directory, to go on from with this recipe")
 	f.BoolVar(&resume, "resume", false, "go on from the newest checkpoint in the directory")
 	f.StringVar(&backend, "backend", "go", "what computes: go, which needs nothing installed")
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd
 }
 
+// A trainRun says where a recipe is run, and from where it goes on.
+type trainRun struct {
+	dir    string
+	resume bool
+	from   string // checkpoint of another run; empty: from the beginning
+}
+
 // trainRecipe runs a recipe in a directory and shows how it goes on.
-func trainRecipe(ctx context.Context, r *recipe.Recipe, dir string, resume bool, progress io.Writer) (train.Result, error) {
-	b, err := recipe.Open(ctx, r, recipe.Options{})
-	if err != nil {
-		return train.Result{}, err
+func trainRecipe(ctx context.Context, r *recipe.Recipe, t trainRun, progress io.Writer) (train.Result, error) {
+	if t.resume && !holdsRun(t.dir) {
+		return train.Result{}, fmt.Errorf("%s holds no run to resume; start it without --resume", t.dir)
 	}
-	defer b.Close()
-	c, err := b.Training(dir)
-	if err != nil {
-		return train.Result{}, err
-	}
-	c.Resume = resume
-	if resume && !holdsRun(dir) {
-		return train.Result{}, fmt.Errorf("%s holds no run to resume; start it without --resume", dir)
-	}
-	if !resume {
-		undo, err := copyRecipe(r, dir)
+	if !t.resume {
+		undo, err := copyRecipe(r, t.dir)
 		if err != nil {
 			return train.Result{}, err
 		}
 		defer func() {
-			if !holdsRun(dir) { // it did not begin
+			if !holdsRun(t.dir) { // it did not begin
 				undo()
 			}
 		}()
 	}
+	b, err := recipe.Open(ctx, r, recipe.Options{Dir: filepath.Join(t.dir, recipe.PlanDir), From: t.from})
+	if err != nil {
+		return train.Result{}, err
+	}
+	defer b.Close()
+	c, err := b.Training(t.dir)
+	if err != nil {
+		return train.Result{}, err
+	}
+	c.Resume = t.resume
 	meter := newTrainMeter(progress, r, b)
 	c.Progress = meter.show
 	budget := ""
@@ -128,7 +142,7 @@ func copyRecipe(r *recipe.Recipe, dir string) (undo func(), err error) {
 	if holdsRun(dir) {
 		return undo, fault.Invalidf("%s holds a run already; go on with --resume, or choose another --out", dir)
 	}
-	name := filepath.Join(dir, recipeFile)
+	name := filepath.Join(dir, recipe.FileName)
 	switch text, err := os.ReadFile(name); {
 	case err == nil && bytes.Equal(text, r.Text()):
 		return undo, nil
@@ -141,8 +155,8 @@ func copyRecipe(r *recipe.Recipe, dir string) (undo func(), err error) {
 	fresh := errors.Is(err, fs.ErrNotExist)
 	undo = func() {
 		os.Remove(name)
-		if fresh {
-			os.Remove(dir)
+		if fresh { // all that is in it was made for a run that did not begin
+			os.RemoveAll(dir)
 		}
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {

@@ -27,6 +27,7 @@ type Bound struct {
 	Warnings []string
 
 	config     curriculum.Config // that Plan was compiled from
+	origin     *origin           // the run it goes on from; nil: none
 	evaluation *corpus.Corpus    // for evaluation only; nil: there is none
 	onlyHeld   *corpus.HoldOut   // all of evaluation
 }
@@ -37,8 +38,11 @@ type Options struct {
 	// nor indexes need to be there, and the plan has no samples.
 	ScheduleOnly bool
 	// Dir keeps the plan's files; empty: temporary ones that vanish with the
-	// process.
+	// process. A plan that it holds already is opened, if it is the recipe's.
 	Dir string
+	// From is a checkpoint of an earlier run, or the run's directory, that the plan
+	// goes on from; empty: none. Corpora may have grown at their ends since then.
+	From string
 }
 
 // Open binds a recipe. What it opens stays mapped until Close. What cannot be
@@ -52,7 +56,7 @@ func Open(ctx context.Context, r *Recipe, o Options) (_ *Bound, err error) {
 		}
 	}()
 	if !o.ScheduleOnly {
-		if err := b.open(o.Dir); err != nil {
+		if err := b.open(o); err != nil {
 			return nil, err
 		}
 	} else {
@@ -61,6 +65,14 @@ func Open(ctx context.Context, r *Recipe, o Options) (_ *Bound, err error) {
 	c, err := b.curriculum(o)
 	if err != nil {
 		return nil, err
+	}
+	if b.origin != nil {
+		c.From = &curriculum.Origin{Position: b.origin.reached.Position, Done: b.done}
+	}
+	if o.Dir != "" {
+		if err := b.keep(&c, o.Dir); err != nil {
+			return nil, err
+		}
 	}
 	if b.Plan, err = curriculum.Compile(ctx, c); err != nil {
 		return nil, b.planError(err)
@@ -78,17 +90,35 @@ func Open(ctx context.Context, r *Recipe, o Options) (_ *Bound, err error) {
 }
 
 // open opens the corpora and indexes, and settles the model.
-func (b *Bound) open(dir string) error {
-	if dir != "" {
-		if err := os.MkdirAll(dir, 0o777); err != nil {
+func (b *Bound) open(o Options) error {
+	if o.Dir != "" {
+		if err := os.MkdirAll(o.Dir, 0o777); err != nil {
 			return err
 		}
 	}
-	if err := b.openSources(dir); err != nil {
+	if err := b.openSources(o.Dir); err != nil {
 		return err
 	}
 	if err := b.setModel(); err != nil {
 		return err
+	}
+	if curriculum.Kept(o.Dir) { // a plan that goes on from another holds out what that did
+		made, err := readMadeOf(o.Dir)
+		if err != nil {
+			return err
+		}
+		for i := range b.Sources {
+			if i < len(made.Sources) && made.Sources[i].Held != nil {
+				if err := b.holdOutAsBefore(&b.Sources[i], made.Sources[i].Held); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if o.From != "" {
+		if err := b.openOrigin(o.From); err != nil {
+			return err
+		}
 	}
 	return b.holdOut()
 }
@@ -125,6 +155,9 @@ func (b *Bound) Close() error {
 	var errs []error
 	if b.Plan != nil {
 		errs = append(errs, b.Plan.Close())
+	}
+	if b.origin != nil {
+		errs = append(errs, b.origin.close())
 	}
 	for i := range b.Sources {
 		errs = append(errs, b.Sources[i].close())
@@ -163,6 +196,10 @@ func (b *Bound) holdOut() (err error) {
 				break
 			}
 			s := &b.Sources[i]
+			if s.HeldOut != nil {
+				continue // as before
+			}
+			s.held = &heldOut{s.Corpus.Documents(), s.Corpus.Tokens(), share, r.Seed, r.Window()}
 			if s.HeldOut, err = s.Corpus.HoldOut(share, r.Seed, r.Window()); err != nil {
 				return fmt.Errorf("%s: %w", r.place("evaluate.held_out"), err)
 			}

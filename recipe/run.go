@@ -170,6 +170,9 @@ func (b *Bound) Training(dir string) (train.Config, error) {
 		Batches: maker, Evaluation: evaluation,
 		EvaluateEvery: r.Evaluate.Every.Of(total), CheckpointEvery: r.Checkpoint.Every.Of(total), KeepCheckpoints: r.Checkpoint.Keep,
 	}
+	if b.origin != nil {
+		c.From = b.origin.checkpoint
+	}
 	if !slices.Contains([]string{"", "none"}, r.Batch.Rate) {
 		c.RateFactor = b.RateFactor
 	}

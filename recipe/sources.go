@@ -8,6 +8,7 @@ import (
 
 	"github.com/gradus-ml/gradus/arrange"
 	"github.com/gradus-ml/gradus/corpus"
+	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/index"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/internal/spell"
@@ -68,6 +69,8 @@ type BoundSource struct {
 	Units   arrange.Arrangement // what one place of a batch serves
 	Index   *index.Index        // nil if no metric admits samples
 	HeldOut *corpus.HoldOut     // for evaluation; nil: nothing
+
+	held *heldOut // how HeldOut was chosen
 }
 
 // HoldsOut reports whether a sample, wholly or in part, is held out for
@@ -152,10 +155,15 @@ func (b *Bound) openSource(i int, s *BoundSource, dir string) error {
 	if s.Samples, err = s.Corpus.Samples(r.Cut()); err != nil {
 		return cut(err)
 	}
-	if dir != "" {
-		dir = filepath.Join(dir, fmt.Sprintf("pack-%d", i))
+	switch {
+	case dir == "":
+		s.Units, err = r.arrange(s.Samples, "")
+	case r.Sample.Arrange == "pack" && curriculum.Kept(dir):
+		s.Units, err = arrange.OpenPack(s.Samples, r.Sample.Length, packDir(dir, i))
+	default:
+		s.Units, err = r.arrange(s.Samples, packDir(dir, i))
 	}
-	if s.Units, err = r.arrange(s.Samples, dir); err != nil {
+	if err != nil {
 		return cut(err)
 	}
 	return nil
@@ -183,6 +191,11 @@ func (b *Bound) openIndex(i int) (err error) {
 		return fmt.Errorf("%s: %w", r.place(r.sourceAt(i, "index")), err)
 	}
 	return nil
+}
+
+// packDir is where a plan kept in dir has the packing of a source.
+func packDir(dir string, source int) string {
+	return filepath.Join(dir, fmt.Sprintf("pack-%d", source))
 }
 
 // arrange returns the arrangement of samples; dir is where a packing keeps its

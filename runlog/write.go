@@ -23,6 +23,11 @@ type Writer struct {
 // Create starts the log of a new run. It refuses to touch a file that is there:
 // go on with Resume, or choose another place. run.Version may be left zero.
 func Create(path string, run Run) (*Writer, error) {
+	return create(path, run, nil, Step{})
+}
+
+// create writes the first line and the steps behind it, the last of which is prev.
+func create(path string, run Run, steps io.Reader, prev Step) (*Writer, error) {
 	if run.Version == 0 {
 		run.Version = Version
 	}
@@ -41,14 +46,54 @@ func Create(path string, run Run) (*Writer, error) {
 	if _, err := os.Lstat(path); err == nil {
 		return nil, fmt.Errorf("runlog: %s: %w: go on with --resume, or write to another directory", path, fs.ErrExist)
 	}
+	size := int64(len(first))
 	if err := atomicfile.Write(path, func(w io.Writer) error {
-		_, err := w.Write(first)
+		if _, err := w.Write(first); err != nil || steps == nil {
+			return err
+		}
+		n, err := io.Copy(w, steps)
+		size += n
 		return err
 	}); err != nil {
 		return nil, fmt.Errorf("runlog: creating %s: %w", path, err)
 	}
-	return open(path, int64(len(first)), Step{})
+	return open(path, size, prev)
 }
+
+// GoOn starts the log of a run that goes on from another one: with run in its
+// first line, and the steps of the earlier log up to one. Errors are those of
+// Create and Resume.
+func GoOn(path string, run Run, earlier string, step int64) (*Writer, error) {
+	f, err := os.Open(earlier)
+	if err != nil {
+		return nil, fmt.Errorf("runlog: %w", err)
+	}
+	defer f.Close()
+	s, err := newScanner(earlier, f)
+	if err != nil {
+		return nil, err
+	}
+	begin := s.offset
+	if err := s.reach(step); err != nil {
+		return nil, err
+	}
+	return create(path, run, io.NewSectionReader(f, begin, s.offset-begin), s.prev)
+}
+
+// reach reads on to a step.
+func (s *scanner) reach(step int64) error {
+	for s.prev.Step < step {
+		if _, err := s.next(); err == io.EOF {
+			return fault.Corruptf("runlog: %s ends after step %d, but the run is to go on from step %d: resume from an earlier checkpoint", s.path, s.prev.Step, step)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Last returns the last step appended, or taken over; the zero Step: none.
+func (w *Writer) Last() Step { return w.prev }
 
 // Resume cuts the log back to what stood after the given step (0: to its first
 // line) and returns a Writer that goes on from there. What comes after, torn or
@@ -67,12 +112,8 @@ func Resume(path string, step int64) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	for s.prev.Step < step {
-		if _, err := s.next(); err == io.EOF {
-			return nil, fault.Corruptf("runlog: %s ends after step %d, but the run is to go on from step %d: resume from an earlier checkpoint", path, s.prev.Step, step)
-		} else if err != nil {
-			return nil, err
-		}
+	if err := s.reach(step); err != nil {
+		return nil, err
 	}
 	if err := atomicfile.Write(path, func(w io.Writer) error {
 		_, err := io.Copy(w, io.NewSectionReader(f, 0, s.offset))

@@ -35,6 +35,10 @@ const GoBackend = "go:ops_sequential"
 type Config struct {
 	Dir    string // of the run: its log and checkpoints
 	Resume bool   // go on from the newest checkpoint in Dir
+	// From is a checkpoint of an earlier run that a new one goes on from, with
+	// another recipe or a corpus that has grown: its weights, its optimizer's
+	// state, and its log up to there. The plan begins at its step. Empty: none.
+	From string
 
 	Run       runlog.Run // what the log says of the run; Recipe and Corpus guard a resume
 	Model     model.Config
@@ -157,6 +161,9 @@ func (r *run) open() error {
 		if _, err := os.Stat(path); err == nil {
 			return fault.Invalidf("%s holds a run already; go on with --resume, or choose another --out", r.Dir)
 		}
+		if r.From != "" {
+			return r.goOn(path)
+		}
 		var err error
 		r.log, err = runlog.Create(path, r.Run)
 		return err
@@ -176,8 +183,47 @@ func (r *run) open() error {
 	} else if err := r.belongs(path, log.Run.Recipe, log.Run.Corpus); err != nil {
 		return err
 	}
-	r.log, err = runlog.Resume(path, r.result.Step)
-	return err
+	if r.result.Step < r.Plan.First() {
+		return fault.Corruptf("%s has no checkpoint of step %d, from which its plan begins; start it again with --from in another directory", r.Dir, r.Plan.First())
+	}
+	if r.log, err = runlog.Resume(path, r.result.Step); err != nil {
+		return err
+	}
+	r.flops = r.log.Last().FLOPs
+	return nil
+}
+
+// goOn begins the run where another one's checkpoint stands. The first checkpoint
+// of this run is written before its log, so that a run that has a log can be
+// resumed.
+func (r *run) goOn(path string) error {
+	st, err := ReadCheckpointState(r.From)
+	if err != nil {
+		return err
+	}
+	if st.Step != r.Plan.First() {
+		return fault.Mismatchf("%s is of step %d, and the plan begins at step %d", r.From, st.Step, r.Plan.First())
+	}
+	s, err := readCheckpoint(r.From, r.engine.params)
+	if err != nil {
+		return err
+	}
+	if err := r.engine.load(s); err != nil {
+		return err
+	}
+	st.Recipe, st.Corpus, st.Model, st.Files = r.Run.Recipe, r.Run.Corpus, r.Model, nil
+	checkpoint, err := writeCheckpoint(r.Dir, st, r.engine.params, s, r.KeepCheckpoints)
+	if err != nil {
+		return err
+	}
+	r.result = Result{Step: st.Step, HeldOut: st.HeldOut, Checkpoint: checkpoint}
+	r.saved, r.seconds = st.Step, st.Seconds
+	earlier := filepath.Join(filepath.Dir(filepath.Dir(r.From)), runlog.FileName)
+	if r.log, err = runlog.GoOn(path, r.Run, earlier, st.Step); err != nil {
+		return err
+	}
+	r.flops = r.log.Last().FLOPs
+	return nil
 }
 
 // belongs reports a file of another recipe or corpus.
@@ -214,9 +260,6 @@ func (r *run) restore(path string) error {
 	r.result = Result{Step: st.Step, HeldOut: st.HeldOut, Checkpoint: path}
 	r.saved = st.Step
 	r.seconds = st.Seconds
-	for step := range st.Step {
-		r.flops += r.flopsAt(step)
-	}
 	return r.engine.load(s)
 }
 
