@@ -1,0 +1,121 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/runlog"
+)
+
+// open begins the log, or goes back to the newest checkpoint.
+func (r *run) open() error {
+	path := filepath.Join(r.Dir, runlog.FileName)
+	if !r.Resume {
+		if _, err := os.Stat(path); err == nil {
+			return fault.Invalidf("%s holds a run already; go on with --resume, or choose another --out", r.Dir)
+		}
+		if r.From != "" {
+			return r.goOn(path)
+		}
+		var err error
+		r.log, err = runlog.Create(path, r.Run)
+		return err
+	}
+	checkpoint, err := LatestCheckpoint(r.Dir)
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	if checkpoint != "" {
+		if err := r.restore(checkpoint); err != nil {
+			return err
+		}
+	} else if log, err := runlog.Read(path); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s holds no run to resume; start it without --resume", r.Dir)
+	} else if err != nil {
+		return err
+	} else if err := r.belongs(path, log.Run.Recipe, log.Run.Corpus); err != nil {
+		return err
+	}
+	if r.result.Step < r.Plan.First() {
+		return fault.Corruptf("%s has no checkpoint of step %d, from which its plan begins; start it again with --from in another directory", r.Dir, r.Plan.First())
+	}
+	if r.log, err = runlog.Resume(path, r.result.Step); err != nil {
+		return err
+	}
+	r.flops = r.log.Last().FLOPs
+	return nil
+}
+
+// goOn begins the run where another one's checkpoint stands. The first checkpoint
+// of this run is written before its log, so that a run that has a log can be
+// resumed.
+func (r *run) goOn(path string) error {
+	st, err := ReadCheckpointState(r.From)
+	if err != nil {
+		return err
+	}
+	if st.Step != r.Plan.First() {
+		return fault.Mismatchf("%s is of step %d, and the plan begins at step %d", r.From, st.Step, r.Plan.First())
+	}
+	s, err := readCheckpoint(r.From, r.engine.params)
+	if err != nil {
+		return err
+	}
+	if err := r.engine.load(s); err != nil {
+		return err
+	}
+	st.Recipe, st.Corpus, st.Model, st.Files = r.Run.Recipe, r.Run.Corpus, r.Model, nil
+	checkpoint, err := writeCheckpoint(r.Dir, st, r.engine.params, s, r.KeepCheckpoints)
+	if err != nil {
+		return err
+	}
+	r.result = Result{Step: st.Step, HeldOut: st.HeldOut, Checkpoint: checkpoint}
+	r.saved, r.seconds = st.Step, st.Seconds
+	earlier := filepath.Join(filepath.Dir(filepath.Dir(r.From)), runlog.FileName)
+	if r.log, err = runlog.GoOn(path, r.Run, earlier, st.Step); err != nil {
+		return err
+	}
+	r.flops = r.log.Last().FLOPs
+	return nil
+}
+
+// belongs reports a file of another recipe or corpus.
+func (r *run) belongs(path, recipe, corpus string) error {
+	if recipe != r.Run.Recipe {
+		return fault.Mismatchf("%s was made by another recipe (%s, this one is %s); resume with the recipe it began with, or start anew elsewhere",
+			path, recipe, r.Run.Recipe)
+	}
+	if corpus != r.Run.Corpus {
+		return fault.Mismatchf("%s was made from another corpus (%s, this one is %s)", path, corpus, r.Run.Corpus)
+	}
+	return nil
+}
+
+// restore loads a checkpoint.
+func (r *run) restore(path string) error {
+	st, err := ReadCheckpointState(path)
+	if err != nil {
+		return err
+	}
+	if err := r.belongs(path, st.Recipe, st.Corpus); err != nil {
+		return err
+	}
+	if filepath.Base(path) != checkpointName(st.Step) {
+		return fault.Corruptf("%s is of step %d; give it back its name, %s", path, st.Step, checkpointName(st.Step))
+	}
+	if st.Step > r.Plan.Steps() {
+		return fault.Mismatchf("%s: step %d of a plan of %d", path, st.Step, r.Plan.Steps())
+	}
+	s, err := readCheckpoint(path, r.engine.params)
+	if err != nil {
+		return err
+	}
+	r.result = Result{Step: st.Step, HeldOut: st.HeldOut, Checkpoint: path}
+	r.saved = st.Step
+	r.seconds = st.Seconds
+	return r.engine.load(s)
+}
