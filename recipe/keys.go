@@ -16,7 +16,22 @@ import (
 
 // checkKeys compares the keys of the file with those of the Recipe's structs.
 func checkKeys(path string, root ast.Node) error {
+	t := &tagFinder{}
+	ast.Walk(t, root)
+	if t.tag != nil {
+		return fault.Invalidf("%s:%d: %s is a tag of YAML, which recipes do not use; leave it out", path, line(t.tag), t.tag.GetToken().Value)
+	}
 	return checkNode(path, "", root, reflect.TypeFor[Recipe]())
+}
+
+// tagFinder finds a tag, such as !!str: the decoder cannot read some of them.
+type tagFinder struct{ tag *ast.TagNode }
+
+func (f *tagFinder) Visit(n ast.Node) ast.Visitor {
+	if tag, ok := n.(*ast.TagNode); ok && f.tag == nil {
+		f.tag = tag
+	}
+	return f
 }
 
 func checkNode(path, at string, node ast.Node, t reflect.Type) error {

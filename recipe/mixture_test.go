@@ -9,10 +9,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gradus-ml/gradus/analyze"
 	"github.com/gradus-ml/gradus/batch"
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/internal/keyed"
+	"github.com/gradus-ml/gradus/metric"
 	"github.com/gradus-ml/gradus/pace"
 	"github.com/gradus-ml/gradus/recipe"
 	"github.com/gradus-ml/gradus/route"
@@ -221,6 +223,62 @@ func TestWarnings(t *testing.T) {
 		if b := openIn(t, dir, quiet); b.Warnings != nil {
 			t.Errorf("%s\nwarnings %q", quiet, b.Warnings)
 		}
+	}
+}
+
+// trusting is a warning about tokens of an unknown tokenizer.
+const trusting = "does not say with which tokenizer it was prepared; that its tokens mean the same is taken on trust"
+
+// A corpus that does not say what its tokens are is mixed with others on trust.
+func TestUnknownTokenizer(t *testing.T) {
+	dir := workplace(t)
+	if err := os.WriteFile(filepath.Join(dir, "flat.bin"), make([]byte, 4000), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	rest := "sample: {window: 16}\nbatch: {size: 8}\nbudget: {steps: 4}\nmodel: {kind: external, layers: 3}\nevaluate: {held_out: 0}\n"
+	for text, says := range map[string]string{
+		"sources: [{name: a, corpus: a}, {name: flat, corpus: flat.bin, dtype: uint16}]\n":                                      "sources[1].corpus: source flat " + trusting,
+		"sources: [{name: flat, corpus: flat.bin, dtype: uint16}, {name: a, corpus: a}]\n":                                      "sources[1].corpus: source flat " + trusting,
+		"sources: [{name: flat, corpus: flat.bin, dtype: uint16}, {name: again, corpus: flat.bin, dtype: uint16, weight: 2}]\n": "sources[1].corpus: neither source again nor source flat says",
+	} {
+		b := openIn(t, dir, text+rest)
+		if len(b.Warnings) != 1 || !strings.Contains(b.Warnings[0], "run.yaml:1: "+says) {
+			t.Errorf("%s: warnings %q, want one saying %q", text, b.Warnings, says)
+		}
+	}
+}
+
+// otherRarity is the rarity of another program: same name, another unit.
+type otherRarity struct{ metric.Metric }
+
+func (m otherRarity) Info() metric.Info {
+	info := m.Metric.Info()
+	info.Unit = "bits"
+	return info
+}
+
+// Values of different definitions do not compare.
+func TestIndexesOfTwoDefinitions(t *testing.T) {
+	dir := workplace(t)
+	c, err := corpus.Open(filepath.Join(dir, "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	samples, err := c.Samples(corpus.Cut{Window: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := analyze.Run(t.Context(), samples, []metric.Metric{otherRarity{metric.Rarity()}}, filepath.Join(dir, "bits.index"), analyze.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := recipe.Parse(filepath.Join(dir, "run.yaml"), []byte(strings.Replace(two, "b.index", "bits.index", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = recipe.Open(t.Context(), r, recipe.Options{})
+	if !errors.Is(err, fault.Mismatch) || !strings.Contains(err.Error(), "run.yaml:9: curriculum[0].metric: index") || !strings.Contains(err.Error(), "(bits): their values do not compare") {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -94,6 +94,7 @@ func TestMistakes(t *testing.T) {
 		"too few layers":      {"layers: 6", "layers: 2", "no layer of the model's 2 is routed"},
 		"NaN amount":          {"every: 5%", "every: .nan", "NaN is no amount; it must be finite"},
 		"infinite amount":     {"until: 70%", "until: .inf", "it must be finite"},
+		"a tag":               {"seed: 1234", "seed: !!int 1234", "run.yaml:3: !!int is a tag of YAML, which recipes do not use; leave it out"},
 		"infinite percentage": {"warmup: 2%", "warmup: inf%", "it must be finite"},
 	} {
 		text := strings.Replace(good, c.old, c.new, 1)
@@ -147,6 +148,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("corpus: [a]\nseed: -1\n"))
 	f.Add([]byte("{\"corpus\": \"x\", \"curriculum\": [{\"metric\": 3}]}"))
 	f.Add([]byte("a: &a [*a]\n"))
+	f.Add([]byte("corpus: x\nrouting:\n  layers: !000\n0\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if _, err := recipe.Parse("run.yaml", text); err != nil && !errors.Is(err, fault.Invalid) {
 			t.Fatalf("error %v is of no kind", err)
