@@ -1,7 +1,7 @@
 package metric
 
-// Builtin returns the metrics of this package. To offer more, append to it:
-// packages formula, lookup and program under metric have each one more.
+// Builtin returns the metrics of this package. Packages formula, lookup and program
+// under metric have each one more: append them, or Register them.
 func Builtin() Registry {
 	return Registry{
 		plain(lengthInfo, func(info Info) Metric { return length{info} }),
