@@ -12,16 +12,16 @@ func builtin() []Definition {
 		{
 			Name:       "linear",
 			Summary:    "a straight line from one value to another (arXiv 2212.03597, section 3.1)",
-			Parameters: rampParameters(true),
-			New:        func(v Values) (Pace, error) { return NewLinear(rampOf(v)) },
+			Parameters: RampParameters(),
+			New:        func(v Values) (Pace, error) { return NewLinear(v.Ramp()) },
 		},
 		{
 			Name:    "root",
 			Summary: "a root of the time passed: fast at first, then slower (arXiv 2212.03597, section 3.1)",
-			Parameters: rampParameters(true,
+			Parameters: RampParameters(
 				Parameter{Name: "degree", Kind: Number, Default: 2.0, Help: "1 is linear, 2 the square root, more leaves the first values sooner"}),
 			New: func(v Values) (Pace, error) {
-				r := rampOf(v)
+				r := v.Ramp()
 				return NewRoot(Root{From: r.From, To: r.To, Step: r.Step, Begin: r.Begin, Until: r.Until, Every: r.Every,
 					Round: r.Round, Degree: v.Number("degree")})
 			},
@@ -30,25 +30,25 @@ func builtin() []Definition {
 			Name:       "exponential",
 			Summary:    "grows by the same factor in the same time: slow at first, then faster",
 			Parameters: rampParameters(false),
-			New:        func(v Values) (Pace, error) { return NewExponential(rampOf(v)) },
+			New:        func(v Values) (Pace, error) { return NewExponential(v.Ramp()) },
 		},
 		{
 			Name:    "sigmoid",
 			Summary: "the logistic curve: slow at both ends, fast in the middle",
-			Parameters: rampParameters(true,
+			Parameters: RampParameters(
 				Parameter{Name: "steepness", Kind: Number, Default: 10.0, Help: "of the logistic curve; more is faster in the middle"}),
-			New: func(v Values) (Pace, error) { return NewSigmoid(rampOf(v), v.Number("steepness")) },
+			New: func(v Values) (Pace, error) { return NewSigmoid(v.Ramp(), v.Number("steepness")) },
 		},
 		{
 			Name:       "cosine",
 			Summary:    "half a wave of the cosine: slow at both ends",
-			Parameters: rampParameters(true),
-			New:        func(v Values) (Pace, error) { return NewCosine(rampOf(v)) },
+			Parameters: RampParameters(),
+			New:        func(v Values) (Pace, error) { return NewCosine(v.Ramp()) },
 		},
 		{
 			Name:    "cyclic",
 			Summary: "goes from one value to another again and again (lengths of arXiv 2405.13226, weights); admits no samples",
-			Parameters: rampParameters(true,
+			Parameters: RampParameters(
 				Parameter{Name: "cycles", Kind: Number, Required: true, Help: "how many times, between begin and until"},
 				Parameter{Name: "shape", Kind: Choice, Default: string(Sawtooth), Choices: []string{string(Sawtooth), string(Triangle), string(Wave)},
 					Help: "sawtooth falls back at once, triangle and cosine take the same way back"}),
@@ -57,7 +57,7 @@ func builtin() []Definition {
 				if cycles != math.Trunc(cycles) || math.Abs(cycles) > math.MaxInt32 {
 					return nil, fault.Invalidf("cycles is %v; it must be a whole number from 1 to %d", cycles, mostCycles)
 				}
-				return NewCyclic(rampOf(v), int(cycles), Shape(v.Choice("shape")))
+				return NewCyclic(v.Ramp(), int(cycles), Shape(v.Choice("shape")))
 			},
 		},
 		{
@@ -86,6 +86,11 @@ func builtin() []Definition {
 	}
 }
 
+// RampParameters returns what the paces of this package that go from one value to
+// another take: from (0 if not given), to, step, until, begin, every and round; and
+// more after them. Values.Ramp reads them.
+func RampParameters(more ...Parameter) []Parameter { return rampParameters(true, more...) }
+
 // rampParameters returns those of a Ramp and some more. A pace from zero starts
 // there if nothing is said.
 func rampParameters(zero bool, more ...Parameter) []Parameter {
@@ -107,7 +112,8 @@ func rampParameters(zero bool, more ...Parameter) []Parameter {
 	}, more...)
 }
 
-func rampOf(v Values) Ramp {
+// Ramp returns what was given of RampParameters.
+func (v Values) Ramp() Ramp {
 	return Ramp{
 		From: v.Number("from"), To: v.Number("to"), Step: v.Number("step"),
 		Begin: v.Moment("begin"), Until: v.Moment("until"), Every: v.Moment("every"), Round: Rounding(v.Choice("round")),
