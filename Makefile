@@ -8,7 +8,7 @@ PYTHON ?= python3
 # Tiny Shakespeare, 1,115,394 bytes; not part of the repository.
 SHAKESPEARE ?= ../shared/data/tinyshakespeare.txt
 
-.PHONY: build test race fuzz bench bench-analyze lint golden check-nanogpt check-kills check-billion check-deepspeed demo
+.PHONY: build test race fuzz bench bench-analyze bench-curriculum lint golden check-nanogpt check-kills check-billion check-deepspeed demo
 
 build: ## the program, as ./gradus
 	$(GO) build -o gradus ./cmd/gradus
@@ -35,6 +35,10 @@ bench: ## speed of the parts; compare runs with benchstat
 bench-analyze: build ## analyze against a bare loop and, if PYTHON has it, DeepSpeed: evidence/analyze
 	$(GO) build -buildvcs=auto -o bin/bench-analyze ./bench/analyze
 	bin/bench-analyze -python "$(PYTHON)" $(BENCHFLAGS)
+
+bench-curriculum: ## plans and samplers against bare loops and, if PYTHON has it, DeepSpeed: evidence/curriculum; BENCHFLAGS=-large for 10^9 samples
+	$(GO) build -buildvcs=auto -o bin/bench-curriculum ./bench/curriculum
+	bin/bench-curriculum -python "$(PYTHON)" $(BENCHFLAGS)
 
 lint: ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gradus-ml/gradus/curriculum"
+)
+
+// Drawing is batches one after the other, from the middle of a plan.
+type Drawing struct {
+	Samples int64 `json:"samples"`
+	Stages  int64 `json:"stages"`
+	Units   int   `json:"ids_a_batch"`
+
+	Gradus   Spread  `json:"gradus_ids_per_second"`
+	Copy     Spread  `json:"copy_ids_per_second"`   // of a table shuffled beforehand
+	Gather   Spread  `json:"gather_ids_per_second"` // at shuffled places of an array
+	OfCopy   Spread  `json:"gradus_of_copy"`
+	OfGather Spread  `json:"gradus_of_gather"`
+	Original *Spread `json:"original_ids_per_second,omitempty"`
+	Over     *Spread `json:"gradus_over_original,omitempty"`
+
+	First   Spread  `json:"first_batch_seconds"` // of a sequence
+	Compile float64 `json:"compile_seconds"`
+	Sampler float64 `json:"sampler_seconds"`
+
+	// Memory that is no page of a file, the peak; and pages of files.
+	Own         float64 `json:"own_bytes,omitempty"`
+	Mapped      float64 `json:"mapped_bytes,omitempty"`
+	OriginalOwn float64 `json:"original_own_bytes,omitempty"`
+	Random      Random  `json:"random"`
+}
+
+// Random is single steps of the whole plan, in random order; seconds.
+type Random struct {
+	Calls  int    `json:"calls_a_round"`
+	Median Spread `json:"median_seconds"`
+	P99    Spread `json:"p99_seconds"`
+	Max    Spread `json:"max_seconds"`
+}
+
+// bareRounds is how much more the bare loops do in a round: they take a small
+// part of the time.
+const bareRounds = 8
+
+// aimRandom is what issue 4 allows a random step, in seconds.
+const aimRandom = 1e-3
+
+// measureDrawing draws from plans of all sizes.
+func measureDrawing(ctx context.Context, o options, a *original, r *Report) error {
+	for _, samples := range o.samples {
+		for _, stages := range o.stages {
+			d, err := drawing(ctx, o, a, samples, stages)
+			if err != nil {
+				return err
+			}
+			r.Drawing = append(r.Drawing, d)
+		}
+	}
+	return nil
+}
+
+func drawing(ctx context.Context, o options, a *original, samples, stages int64) (Drawing, error) {
+	d := Drawing{Samples: samples, Stages: stages, Units: o.units}
+	steps := int64(o.steps) / stages * stages
+	args := []string{"plan", "-stages", fmt.Sprint(stages), "-every", fmt.Sprint(steps / stages), "-units", fmt.Sprint(o.units), "-seed", fmt.Sprint(o.seed)}
+	dir := ""
+	if o.computed {
+		a = nil
+		args = append(args, "-samples", fmt.Sprint(samples))
+		if err := room(o.dir, 12*samples+1e9); err != nil {
+			return d, err
+		}
+	} else {
+		var err error
+		if dir, err = prepareIndex(ctx, o, samples); err != nil {
+			return d, err
+		}
+		if err := warm(dir); err != nil {
+			return d, err
+		}
+		args = append(args, "-index", dir, "-metrics", metricNames(1))
+	}
+	ours, ready, err := startSelf[Planned](ctx, o.dir, args...)
+	if err != nil {
+		return d, err
+	}
+	defer ours.close()
+	d.Compile, d.Sampler = ready.Compile, ready.Sampler
+	ours.memory.peaks() // of compiling
+	bare, _, err := startSelf[struct{}](ctx, o.dir, "bare", "-samples", fmt.Sprint(samples), "-units", fmt.Sprint(o.units), "-seed", fmt.Sprint(o.seed))
+	if err != nil {
+		return d, err
+	}
+	defer bare.close()
+	var theirs *contender
+	if a != nil {
+		half := int(stages) / 2
+		s := schedule{index: dir, metrics: metricNames(1), by: curriculum.Percentile, stages: int(stages), hold: half - 1, every: 1, enter: half}
+		if theirs, _, err = a.start(ctx, o, s); err != nil {
+			return d, err
+		}
+		defer theirs.close()
+		theirs.memory.peaks()
+	}
+	if err := d.rounds(o, ours, bare, theirs, steps); err != nil {
+		return d, err
+	}
+	d.Own, d.Mapped = ours.memory.peaks()
+	if theirs != nil {
+		d.OriginalOwn, _ = theirs.memory.peaks()
+	}
+	return d, d.random(o, ours)
+}
+
+// rounds draws in turns.
+func (d *Drawing) rounds(o options, ours, bare, theirs *contender, steps int64) error {
+	var gradus, first, copied, gathered, original []float64
+	for round := range o.runs {
+		mine, err := ask[Drawn](ours, "from", steps/2+int64(round*o.round), o.round)
+		if err != nil {
+			return err
+		}
+		first = append(first, mine.First)
+		gradus = append(gradus, mine.speed())
+		for _, b := range []struct {
+			request string
+			speeds  *[]float64
+		}{{"copy", &copied}, {"gather", &gathered}} {
+			loop, err := ask[Drawn](bare, b.request, bareRounds*o.round)
+			if err != nil {
+				return err
+			}
+			*b.speeds = append(*b.speeds, loop.speed())
+		}
+		line := ""
+		if theirs != nil && round < o.originalRuns {
+			it, err := ask[Drawn](theirs, "draw", o.originalRound)
+			if err != nil {
+				return err
+			}
+			original = append(original, it.speed())
+			line = ", the original " + si(it.speed())
+		}
+		say("%s samples, %d stages, round %d: gradus %s ids/s, copy %s, gather %s%s", si(float64(d.Samples)), d.Stages, round+1,
+			si(mine.speed()), si(copied[round]), si(gathered[round]), line)
+	}
+	d.Gradus, d.First, d.Copy, d.Gather = spread(gradus), spread(first), spread(copied), spread(gathered)
+	d.OfCopy, d.OfGather = ratios(gradus, copied), ratios(gradus, gathered)
+	if len(original) > 0 {
+		speed, over := spread(original), ratios(gradus, original)
+		d.Original, d.Over = &speed, &over
+	}
+	return nil
+}
+
+func (d Drawn) speed() float64 { return float64(d.IDs) / d.Seconds }
+
+// random asks for single steps.
+func (d *Drawing) random(o options, ours *contender) error {
+	var median, p99, most []float64
+	for range o.runs {
+		t, err := ask[Timed](ours, "at", o.calls)
+		if err != nil {
+			return err
+		}
+		median, p99, most = append(median, t.Median), append(p99, t.P99), append(most, t.Max)
+	}
+	d.Random = Random{o.calls, spread(median), spread(p99), spread(most)}
+	say("%s samples, %d stages: a random step takes %.0f us, 99%% at most %.0f us", si(float64(d.Samples)), d.Stages, 1e6*d.Random.Median.Median, 1e6*d.Random.P99.Median)
+	return nil
+}

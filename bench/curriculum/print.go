@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"io"
+)
+
+// printer writes lines and keeps the first error.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+	}
+}
+
+// optional writes a spread that may be missing.
+func optional(s *Spread, cell func(Spread) string) string {
+	if s == nil {
+		return "-"
+	}
+	return cell(*s)
+}
+
+// speedCell writes a speed with its range.
+func speedCell(s Spread) string {
+	return fmt.Sprintf("%s (%s to %s)", si(s.Median), si(s.Min), si(s.Max))
+}
+
+// timesCell writes how many times more.
+func timesCell(s Spread) string {
+	return fmt.Sprintf("**%s** (%s to %s)", si(s.Median), si(s.Min), si(s.Max))
+}
+
+// secondsCell writes a duration with its range.
+func secondsCell(s Spread) string {
+	return fmt.Sprintf("%s (%s to %s)", duration(s.Median), duration(s.Min), duration(s.Max))
+}
+
+// mibCell writes bytes with their range.
+func mibCell(s Spread) string {
+	return fmt.Sprintf("%s (%s to %s)", mib(s.Median), mib(s.Min), mib(s.Max))
+}
+
+// duration writes seconds with three digits: 12.3 ms.
+func duration(seconds float64) string {
+	for _, unit := range []struct {
+		size float64
+		name string
+	}{{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}} {
+		if seconds/unit.size >= 0.9995 {
+			return fmt.Sprintf("%.*f %s", places(seconds/unit.size), seconds/unit.size, unit.name)
+		}
+	}
+	return fmt.Sprintf("%.3g ns", seconds*1e9)
+}
+
+// mib writes bytes; what is 0 was not measured.
+func mib(bytes float64) string {
+	if bytes == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.*f MiB", places(bytes/(1<<20)), bytes/(1<<20))
+}
+
+// places is how many digits after the point make three in all.
+func places(v float64) int {
+	switch {
+	case v < 9.995:
+		return 2
+	case v < 99.95:
+		return 1
+	}
+	return 0
+}
+
+// si writes a number with three digits: 132M.
+func si(v float64) string {
+	for _, unit := range []struct {
+		size float64
+		name string
+	}{{1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
+		if v/unit.size >= 0.9995 {
+			return fmt.Sprintf("%.3g%s", v/unit.size, unit.name)
+		}
+	}
+	return fmt.Sprintf("%.3g", v)
+}
+
+// grouped writes a whole number with commas.
+func grouped(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
