@@ -3,6 +3,7 @@ package recipe
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -39,13 +40,17 @@ func checkNode(path, at string, node ast.Node, t reflect.Type) error {
 		t = t.Elem()
 	}
 	switch {
-	case t.Kind() == reflect.Slice && isSection(t.Elem()):
-		if list, ok := node.(*ast.SequenceNode); ok {
-			for _, item := range list.Values {
-				if err := checkNode(path, at, item, t.Elem()); err != nil {
-					return err
-				}
-			}
+	case t == reflect.TypeFor[Names]():
+		switch node.(type) {
+		case *ast.MappingNode, *ast.MappingValueNode:
+			return fault.Invalidf("%s:%d: %s must be a name, or a list of names", path, line(node), at)
+		}
+		return nil
+	case t.Kind() == reflect.Slice:
+		return checkList(path, at, node, t)
+	case slices.Contains([]reflect.Kind{reflect.Int, reflect.Int64, reflect.Uint64}, t.Kind()):
+		if f, ok := node.(*ast.FloatNode); ok && f.Value != math.Trunc(f.Value) { // the decoder would cut it off
+			return fault.Invalidf("%s:%d: %s is %v; it must be a whole number", path, line(node), at, f.Value)
 		}
 		return nil
 	case t == reflect.TypeFor[Pace]():
@@ -76,6 +81,23 @@ func checkNode(path, at string, node ast.Node, t reflect.Type) error {
 		}
 	}
 	return nil
+}
+
+// checkList checks a list and its items.
+func checkList(path, at string, node ast.Node, t reflect.Type) error {
+	switch list := node.(type) {
+	case *ast.SequenceNode:
+		for _, item := range list.Values {
+			if err := checkNode(path, at, item, t.Elem()); err != nil {
+				return err
+			}
+		}
+		return nil
+	case *ast.NullNode, *ast.AliasNode, *ast.AnchorNode:
+		return nil
+	default:
+		return fault.Invalidf("%s:%d: %s must be a list, in brackets or with a dash before each item", path, line(node), at)
+	}
 }
 
 // checkPace compares the keys of a pace with those of its kind. What is no

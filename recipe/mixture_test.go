@@ -143,6 +143,25 @@ func TestOneSource(t *testing.T) {
 	}
 }
 
+// A corpus of its own is evaluated on, and nothing is held out.
+func TestEvaluationCorpus(t *testing.T) {
+	b := openIn(t, workplace(t), strings.Replace(two, "held_out: 5%, tokens: 400", "corpus: c", 1))
+	evaluation, err := b.Evaluation()
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets := int64(0)
+	for _, e := range evaluation {
+		targets += e.Targets()
+	}
+	if b.Sources[0].HeldOut != nil || fmt.Sprintf("%d tokens of 60 documents", targets+1) != b.HeldOut() {
+		t.Errorf("the evaluation predicts %d tokens; held out: %s", targets, b.HeldOut())
+	}
+	if name, err := b.Fingerprint(); err != nil || !strings.Contains(name, " evaluated on ") {
+		t.Errorf("fingerprint %q, error %v", name, err)
+	}
+}
+
 // A corpus may be several files.
 func TestCorpusOfFiles(t *testing.T) {
 	dir := workplace(t)

@@ -1,12 +1,14 @@
 package recipe_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/recipe"
 )
 
@@ -157,6 +159,18 @@ func TestCompatBeginsAtNothing(t *testing.T) {
 	}
 	if got := schedule(t, r).Plan.BatchAt(0).Length; got != 16 {
 		t.Errorf("round: up begins at %d, want 16", got)
+	}
+}
+
+// A percentile that is none is refused without samples too.
+func TestSchedulePercentile(t *testing.T) {
+	r, err := recipe.Parse("run.yaml", []byte(strings.Replace(mixed, "from: 1, to: 100", "from: 0, to: 100", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = recipe.Open(t.Context(), r, recipe.Options{ScheduleOnly: true})
+	if !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "run.yaml:16: curriculum[0].pace: at step 0 the pace is at the percentile 0; it must lie above 0") {
+		t.Errorf("error %v", err)
 	}
 }
 
