@@ -20,7 +20,7 @@ import (
 // pass by pass, each pass in a keyed random order, so that none repeats while a
 // twin waits.
 //
-// This is what makes any step as cheap as the next. docs/decisions/0018 has the
+// This is what makes any step as cheap as the next. docs/decisions/0003-sampler.md has the
 // reasons and the bounds.
 type Sampler struct {
 	plan  *Plan
