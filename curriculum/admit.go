@@ -23,6 +23,7 @@ type gate struct {
 	sign    float64   // of what comes first: easy, or the other under Reverse
 	ceiling []float64 // largest sign*value admitted at each level; it never falls
 	floor   []float64 // smallest; nil: none
+	guide   guide     // to the ceilings
 }
 
 // gates returns the gates of a source at the plan's levels.
@@ -53,6 +54,7 @@ func (p *Plan) gates(source int) ([]gate, error) {
 		if p.config.Control == Reverse {
 			g.reverse()
 		}
+		g.guide = newGuide(g.ceiling)
 		gates = append(gates, g)
 	}
 	return gates, nil
@@ -93,22 +95,6 @@ func (g *gate) reverse() {
 		}
 	}
 	g.sign = -g.sign
-}
-
-// entry returns the first level whose ceiling lets a value in; len(ceiling): none.
-func (g *gate) entry(value float64) int {
-	e := g.sign * value
-	low, n := 0, len(g.ceiling)
-	for n > 0 {
-		half := n >> 1
-		if g.ceiling[low+half] < e {
-			low += half + 1
-			n -= half + 1
-		} else {
-			n = half
-		}
-	}
-	return low
 }
 
 // exit returns the first level whose floor drops a value; len(ceiling): none.
@@ -185,7 +171,7 @@ func (p *Plan) classify(ctx context.Context, source int, gates []gate, c cells) 
 				g := &gates[m]
 				g.column.Values(values[:n], start)
 				for i, v := range values[:n] {
-					entry[i] = max(entry[i], g.entry(v))
+					entry[i] = max(entry[i], g.guide.find(g.sign*v))
 					exit[i] = min(exit[i], g.exit(v))
 				}
 			}

@@ -37,13 +37,13 @@ func TestExpectations(t *testing.T) {
 			tenths := g.tenths()
 			for id := range s.Samples {
 				if s.Excluded == nil || !s.Excluded(id) {
-					samples[tenth(&tenths, col.sign*col.values[id])]++
+					samples[tenths.find(col.sign*col.values[id])]++
 				}
 			}
 			for _, ids := range p.Sampler().From(0) {
 				for _, id := range ids {
 					if of, unit := Split(id); of == source {
-						draws[tenth(&tenths, col.sign*col.values[unit])]++
+						draws[tenths.find(col.sign*col.values[unit])]++
 					}
 				}
 			}

@@ -98,7 +98,7 @@ func (p *Plan) sort(ctx context.Context, source int, gates []gate) (*sorted, err
 		return nil, err
 	}
 	defer order.Abort()
-	tenths := make([][9]float64, len(gates))
+	tenths := make([]guide, len(gates))
 	for m := range gates {
 		tenths[m] = gates[m].tenths()
 	}
@@ -115,7 +115,7 @@ func (p *Plan) sort(ctx context.Context, source int, gates []gate) (*sorted, err
 				gates[m].column.Values(values[:n], start)
 				for i := range n {
 					if k := cell.At(start + i); k != c.excluded() {
-						deciles[w][runOf[k]][m][tenth(&tenths[m], gates[m].easy*values[i])]++
+						deciles[w][runOf[k]][m][tenths[m].find(gates[m].easy*values[i])]++
 					}
 				}
 			}
@@ -151,22 +151,14 @@ func sumDeciles(counts [][][][10]int64, run, metrics int) [][10]int64 {
 	return sum
 }
 
-// tenths returns the largest easy*value of each tenth of the samples but the last.
-func (g *gate) tenths() (t [9]float64) {
-	for d := range t {
-		t[d] = g.easy * g.column.Quantile(float64(10*(d+1)))
+// tenths finds the tenth that an easy*value lies in: limits are the largest of each
+// but the last.
+func (g *gate) tenths() guide {
+	limits := make([]float64, 9)
+	for d := range limits {
+		limits[d] = g.easy * g.column.Quantile(float64(10*(d+1)))
 	}
-	return t
-}
-
-func tenth(t *[9]float64, e float64) int {
-	d := 0
-	for _, x := range t {
-		if e > x {
-			d++
-		}
-	}
-	return d
+	return newGuide(limits)
 }
 
 // ids yields the samples of a run.
