@@ -75,20 +75,19 @@ func (w *walk) run() error {
 		if err != nil {
 			return err
 		}
-		steps := w.lasts(s)
-		if n := len(w.stages); n > 0 && w.stages[n-1].same(s) {
-			w.stages[n-1].Steps += steps
-			s = &w.stages[n-1]
-		} else {
+		n := len(w.stages)
+		if n == 0 || !w.stages[n-1].same(s) {
 			if n > 0 {
 				if err := w.rises(&w.stages[n-1], s); err != nil {
 					return err
 				}
 			}
-			s.Steps = steps
 			w.stages = append(w.stages, *s)
+			n++
 		}
-		w.end = s.position(s.First + s.Steps)
+		last := &w.stages[n-1] // s, or what goes on as it was
+		last.Steps += w.lasts(last)
+		w.end = last.position(last.First + last.Steps)
 	}
 	if len(w.stages) == 0 {
 		return invalid("budget", "the budget of %v %s is spent already: the earlier run stands at %v", w.Budget, w.Clock, w.end.On(w.Clock))
@@ -221,15 +220,15 @@ func (w *walk) rises(last, next *Stage) error {
 	return nil
 }
 
-// lasts returns how many steps from a stage's first on have the paces' values of
-// its first, at least one; the budget ends it too.
+// lasts returns how many steps of a stage, from where the walk stands on, have the
+// paces' values of the first of them: at least one. The budget ends them too.
 func (w *walk) lasts(s *Stage) int64 {
 	n := w.until(s, w.Clock, w.Budget)
 	var plain []Timed
 	for _, t := range w.paces() {
 		clock := w.clockOf(t)
 		if stepped, ok := t.Pace.(pace.Stepped); ok {
-			if next := stepped.Next(s.Start.On(clock)); next < math.Inf(1) {
+			if next := stepped.Next(w.end.On(clock)); next < math.Inf(1) {
 				n = min(n, w.until(s, clock, next))
 			}
 		} else {
@@ -237,9 +236,9 @@ func (w *walk) lasts(s *Stage) int64 {
 		}
 	}
 	for _, t := range plain { // nothing says where they change: every step is tried
-		value := w.at(t, s.Start, 0)
+		value := w.at(t, w.end, 0)
 		for k := int64(1); k < n; k++ {
-			if w.at(t, s.position(s.First+k), 0) != value {
+			if w.at(t, s.position(w.end.Steps+k), 0) != value {
 				n = k
 			}
 		}
@@ -248,17 +247,17 @@ func (w *walk) lasts(s *Stage) int64 {
 }
 
 // until returns the number of steps of a stage, at least one, after which a clock
-// stands at target or past it.
+// will stand at target or past it.
 func (w *walk) until(s *Stage, clock Clock, target float64) int64 {
 	low, high := int64(0), int64(1) // not there after low steps
-	for s.position(s.First+high).On(clock) < target {
+	for s.position(w.end.Steps+high).On(clock) < target {
 		low, high = high, 2*high
 		if high > 2*maxSteps {
 			return high
 		}
 	}
 	for high-low > 1 {
-		if mid := (low + high) / 2; s.position(s.First+mid).On(clock) < target {
+		if mid := (low + high) / 2; s.position(w.end.Steps+mid).On(clock) < target {
 			low = mid
 		} else {
 			high = mid
