@@ -8,7 +8,7 @@ PYTHON ?= python3
 # Tiny Shakespeare, 1,115,394 bytes; not part of the repository.
 SHAKESPEARE ?= ../shared/data/tinyshakespeare.txt
 
-.PHONY: build test race fuzz bench bench-analyze bench-curriculum lint golden check-nanogpt check-kills check-billion check-deepspeed demo
+.PHONY: build test race fuzz bench bench-analyze bench-curriculum lint golden check-nanogpt check-kills check-laws check-billion check-deepspeed demo
 
 build: ## the program, as ./gradus
 	$(GO) build -o gradus ./cmd/gradus
@@ -54,6 +54,9 @@ check-nanogpt: build ## the published nanoGPT CPU setting on Tiny Shakespeare, a
 
 check-kills: ## kill -9 an analysis at 50 random moments, and go on from each
 	GRADUS_KILLS=50 $(GO) test -count=1 -v -run TestAnalyzeKilled ./cmd
+
+check-laws: ## the sampler's laws on 1,000 random plans each, a minute or two
+	$(GO) test -count=1 -v -timeout 30m -run 'Laws|Pools|Order|Positions|Reverse|GoingOn|Kept|Expect' ./curriculum -rapid.checks=1000
 
 check-billion: ## rarity of 10^9 tokens in 10^7 samples; needs 4 GB under TMPDIR, a few minutes
 	GRADUS_BILLION="$${TMPDIR:-/tmp}" $(GO) test -count=1 -v -timeout 30m -run TestBillion ./analyze
