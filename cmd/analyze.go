@@ -24,9 +24,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// metrics lists what --metric knows.
-func metrics() metric.Registry {
-	return append(metric.Builtin(), formula.Definition(), lookup.Definition(), program.Definition(), train.LossDefinition())
+// What --metric knows besides metric's own, and what a main of one's own registers.
+func init() {
+	for _, d := range []metric.Definition{formula.Definition(), lookup.Definition(), program.Definition(), train.LossDefinition()} {
+		metric.Register(d)
+	}
 }
 
 // analyzeFlags are the flags of analyze.
@@ -122,7 +124,7 @@ Parameters: ` + describeParameters(),
 func describeMetrics() string {
 	var lines strings.Builder
 	w := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
-	for _, m := range metrics() {
+	for _, m := range metric.Definitions() {
 		fmt.Fprintf(w, "  %s\t%s\n", m.Usage(), m.Summary)
 	}
 	w.Flush()
@@ -133,7 +135,7 @@ func describeParameters() string {
 	var lines strings.Builder
 	w := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w)
-	for _, m := range metrics() {
+	for _, m := range metric.Definitions() {
 		for _, k := range m.Keys {
 			fmt.Fprintf(w, "  %s\t%s\t%s\n", m.Name, k.Name, k.Help)
 		}
@@ -206,7 +208,7 @@ func (f *analyzeFlags) parse() ([]metric.Metric, error) {
 			specs = append(specs, strings.Split(text, ",")...)
 		}
 	}
-	return metrics().Parse(specs...)
+	return metric.Definitions().Parse(specs...)
 }
 
 // job plans the analysis of samples that open opens. What it uses is open until

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gradus-ml/gradus/analyze"
 	"github.com/gradus-ml/gradus/index"
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/metric"
 	"github.com/gradus-ml/gradus/tokenizer"
 	"github.com/spf13/cobra"
 )
@@ -145,8 +147,10 @@ func checkIndex(ctx context.Context, path string, o checkOptions) (string, error
 // proveIndex measures some samples of an index again.
 func proveIndex(ctx context.Context, x *index.Index, o checkOptions) (string, error) {
 	var specs, foreign []string
+	known := metric.Definitions()
 	for _, m := range x.Manifest().Metrics {
-		if m.Spec == "" {
+		name, _, _ := strings.Cut(m.Spec, ":")
+		if !slices.Contains(known.Names(), name) { // of another program, or of none
 			foreign = append(foreign, m.Name)
 			continue
 		}
@@ -154,12 +158,12 @@ func proveIndex(ctx context.Context, x *index.Index, o checkOptions) (string, er
 	}
 	said := ""
 	if len(foreign) > 0 {
-		said = fmt.Sprintf("; %s cannot be measured again: it was not made by a metric that gradus knows", strings.Join(foreign, ", "))
+		said = fmt.Sprintf("; %s cannot be measured again: it was not made by a metric that this program knows", strings.Join(foreign, ", "))
 	}
 	if len(specs) == 0 {
 		return said, nil
 	}
-	measured, err := metrics().Parse(specs...)
+	measured, err := known.Parse(specs...)
 	if err != nil {
 		return "", fmt.Errorf("index %s: measure again: %w", x.Path(), err)
 	}
