@@ -8,7 +8,8 @@
 // from text, such as "ngram-perplexity:order=2".
 //
 // A metric of one's own is a type with three methods in one's own module; the
-// example of Metric is one.
+// example of Metric is one, and OfText makes one of a function. Register gives it
+// a name on the command line.
 package metric
 
 import (
