@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/gradus-ml/gradus/internal/keyed"
@@ -232,7 +233,11 @@ func (p *Plan) emptyPool(s *Stage, source int, f *Form) error {
 	}
 	for m, a := range c.Admit {
 		easiest := gates[m].column.Ranked(0)
-		if c.Control != Reverse && gates[m].sign*easiest > gates[m].ceiling[s.level] {
+		none := gates[m].sign*easiest > gates[m].ceiling[s.level]
+		if c.Control == Reverse { // which admits as many
+			none = math.IsInf(gates[m].ceiling[s.level], -1)
+		}
+		if none {
 			return invalid(admitPart(m, ".pace"), "%s%s: at step %d the pace is at %v and the easiest sample has %v, so the batch would be empty; "+
 				"raise 'from' to at least %v", prefix, a.Metric, s.First, s.Difficulty[m], easiest, easiest)
 		}

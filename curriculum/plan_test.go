@@ -258,16 +258,20 @@ func TestImpossible(t *testing.T) {
 		part  string
 		says  string
 	}{
-		"no samples":    {func(c *Config) { c.Sources[0].Samples = 0 }, fault.Invalid, "sources[0]", "no samples"},
-		"no source":     {func(c *Config) { c.Sources = nil }, fault.Invalid, "sources", "no source"},
-		"empty batch":   {func(c *Config) { c.Buckets[0].Units = 0 }, fault.Invalid, "batch", "batch size"},
-		"no budget":     {func(c *Config) { c.Budget = 0 }, fault.Invalid, "budget", "budget"},
-		"endless":       {func(c *Config) { c.Budget, c.Clock = 1e300, Tokens }, fault.Invalid, "budget", "more than 100000000 steps"},
-		"NaN budget":    {func(c *Config) { c.Budget = math.NaN() }, fault.Invalid, "budget", "budget"},
-		"clock":         {func(c *Config) { c.Clock = "hours" }, fault.Invalid, "budget", "layer-tokens"},
-		"control":       {func(c *Config) { c.Control = "sideways" }, fault.Invalid, "control", "reverse and random"},
-		"other corpus":  {func(c *Config) { admit(c, pace.Constant(9)); c.Sources[0].Samples = 5 }, fault.Mismatch, "sources[0]", "4 samples"},
-		"starts empty":  {func(c *Config) { admit(c, pace.Constant(4)) }, fault.Invalid, "admit[0].pace", "at least 5"},
+		"no samples":   {func(c *Config) { c.Sources[0].Samples = 0 }, fault.Invalid, "sources[0]", "no samples"},
+		"no source":    {func(c *Config) { c.Sources = nil }, fault.Invalid, "sources", "no source"},
+		"empty batch":  {func(c *Config) { c.Buckets[0].Units = 0 }, fault.Invalid, "batch", "batch size"},
+		"no budget":    {func(c *Config) { c.Budget = 0 }, fault.Invalid, "budget", "budget"},
+		"endless":      {func(c *Config) { c.Budget, c.Clock = 1e300, Tokens }, fault.Invalid, "budget", "more than 100000000 steps"},
+		"NaN budget":   {func(c *Config) { c.Budget = math.NaN() }, fault.Invalid, "budget", "budget"},
+		"clock":        {func(c *Config) { c.Clock = "hours" }, fault.Invalid, "budget", "layer-tokens"},
+		"control":      {func(c *Config) { c.Control = "sideways" }, fault.Invalid, "control", "reverse and random"},
+		"other corpus": {func(c *Config) { admit(c, pace.Constant(9)); c.Sources[0].Samples = 5 }, fault.Mismatch, "sources[0]", "4 samples"},
+		"starts empty": {func(c *Config) { admit(c, pace.Constant(4)) }, fault.Invalid, "admit[0].pace", "at least 5"},
+		"reverse starts empty": {func(c *Config) {
+			admit(c, pace.Constant(4))
+			c.Control = Reverse
+		}, fault.Invalid, "admit[0].pace", "at least 5"},
 		"falls":         {func(c *Config) { admit(c, falling) }, fault.Invalid, "admit[0].pace", "falls from 10 to 9 at step 1"},
 		"no pace":       {func(c *Config) { admit(c, nil) }, fault.Invalid, "admit[0]", "no pace"},
 		"NaN admission": {func(c *Config) { admit(c, pace.Constant(math.NaN())) }, fault.Invalid, "admit[0]", "no number"},
