@@ -18,7 +18,7 @@ import (
 )
 
 // Version names the algorithms of this package. A plan records it.
-const Version = 1
+const Version = 2
 
 // Philox constants of the paper, table 2.
 const (

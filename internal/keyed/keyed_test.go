@@ -126,32 +126,36 @@ func TestSmallPermutationsAreUniform(t *testing.T) {
 	}
 }
 
-// Where two neighbours land is uniform over the keys, on the smallest domain
-// that the network serves, the hardest one for it.
+// Where two places land is uniform over the keys: neighbours in a row of the
+// network's rectangle and in a column, on the smallest domain that it serves, the
+// hardest one for it, and on one of many rows.
 func TestNetworkPairsAreUniform(t *testing.T) {
-	const n, cells, draws = tableMax + 1, 16 * 16, 200000
-	var counts [cells]float64
-	var weight [cells]float64 // pairs (a, b), a != b, that fall into the cell
-	cell := func(a, b uint64) int { return int(a*16/n)*16 + int(b*16/n) }
-	for a := range uint64(n) {
-		for b := range uint64(n) {
-			if a != b {
-				weight[cell(a, b)]++
+	for _, c := range []struct{ n, apart uint64 }{{tableMax + 1, 1}, {tableMax + 1, 16}, {1000, 1}, {1000, 31}, {30000, 1}, {30000, 173}} {
+		const side, draws = 16, 100000
+		var counts, weight [side * side]float64 // pairs (a, b), a != b, that fall into the cell
+		var size [side]float64
+		for a := range c.n {
+			size[a*side/c.n]++
+		}
+		for i := range weight {
+			weight[i] = size[i/side] * size[i%side]
+			if i/side == i%side {
+				weight[i] -= size[i/side]
 			}
 		}
-	}
-	for seed := range uint64(draws) {
-		p := NewKey(seed, "pairs").Permutation(n)
-		at := seed % (n - 1)
-		counts[cell(p.At(at), p.At(at+1))]++
-	}
-	chi := 0.0
-	for i := range counts {
-		want := weight[i] * draws / (n * (n - 1))
-		chi += (counts[i] - want) * (counts[i] - want) / want
-	}
-	if chi > 330.5 { // 99.9 % quantile, 255 degrees of freedom
-		t.Errorf("chi-square of pairs = %.1f, want at most 330.5", chi)
+		for seed := range uint64(draws) {
+			p := NewKey(seed, "pairs").Permutation(c.n)
+			at := seed * 7919 % (c.n - c.apart)
+			counts[p.At(at)*side/c.n*side+p.At(at+c.apart)*side/c.n]++
+		}
+		chi := 0.0
+		for i := range counts {
+			want := weight[i] * draws / float64(c.n*(c.n-1))
+			chi += (counts[i] - want) * (counts[i] - want) / want
+		}
+		if chi > 330.5 { // 99.9 % quantile, 255 degrees of freedom
+			t.Errorf("places %d apart of %d: chi-square of pairs = %.1f, want at most 330.5", c.apart, c.n, chi)
+		}
 	}
 }
 
@@ -198,6 +202,15 @@ func BenchmarkPermutation(b *testing.B) {
 	var sink uint64
 	for i := range b.N {
 		sink ^= p.At(uint64(i))
+	}
+	_ = sink
+}
+
+func BenchmarkPermutationOf10000(b *testing.B) {
+	p := NewKey(1, "bench").Permutation(10_000)
+	var sink uint64
+	for i := range b.N {
+		sink ^= p.At(uint64(i) % 10000)
 	}
 	_ = sink
 }
