@@ -1,7 +1,7 @@
-// Package chart draws line and bar charts as SVG: files that stand on their own, and
+// Package chart draws line, band and bar charts as SVG: files that stand on their own, and
 // the same drawings for the inside of a page that decides their colours.
 //
-// A [Chart] has some [Line]s and [Bar]s in one frame; a [Sheet] is several charts in one
+// A [Chart] has some [Line]s, [Band]s and [Bar]s in one frame; a [Sheet] is several charts in one
 // file. The bytes depend on the fields only.
 // A chart is drawn 440 wide with letters of 13, in units of the SVG, which scales to
 // any width: on a laptop two charts stand side by side at about 1.1 times that,
@@ -20,6 +20,7 @@ type Chart struct {
 	XMax   float64 // where it ends
 	Y      Range
 	Bars   []Bar // behind the lines
+	Bands  []Band
 	Lines  []Line
 	Level  *Level // a dashed line across, if any
 }

@@ -192,3 +192,29 @@ func TestDrawing(t *testing.T) {
 		t.Errorf("13 names on %d rows", len(rows))
 	}
 }
+
+// The ground of a band is what lies between its curves, in the tone of its line,
+// within the frame.
+func TestBand(t *testing.T) {
+	stairs := func(low, high float64) []Point { return []Point{{0, low}, {5, low}, {5, high}, {10, high}} }
+	c := Chart{XMax: 10, XScale: 1, Y: Range{0, 10}, Bands: []Band{{Place: 2, Low: stairs(1, 3), High: stairs(4, 20)}}}
+	drawn := string(c.SVG())
+	fill := drawn[strings.LastIndex(drawn, "<path"):]
+	for _, want := range []string{"fill:#D55E00", "fill-opacity:0.2"} {
+		if !strings.Contains(fill, want) {
+			t.Errorf("%q lacks %s", fill, want)
+		}
+	}
+	c.Bands[0].High = stairs(4, 10) // what lies beyond the frame is cut off
+	if again := string(c.SVG()); again != drawn {
+		t.Error("the band leaves the frame")
+	}
+	c.Bands[0].High = stairs(4, 9)
+	if again := string(c.SVG()); again == drawn {
+		t.Error("the upper curve does not show")
+	}
+	c.Bands[0] = Band{Place: 2}
+	if again := string(c.SVG()); strings.Contains(again, "fill-opacity") {
+		t.Error("a band of nothing is drawn")
+	}
+}

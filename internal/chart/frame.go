@@ -120,6 +120,9 @@ func (c Chart) plot() *plot.Plot {
 	for _, b := range c.Bars {
 		p.Add(b)
 	}
+	for _, b := range c.Bands {
+		p.Add(b)
+	}
 	if c.Level != nil {
 		p.Add(*c.Level)
 	}

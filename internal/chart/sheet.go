@@ -11,8 +11,9 @@ import (
 )
 
 // Sheet is several charts in one file, side by side in columns, under a title
-// and some words. All are drawn to the same size; charts of one line each,
-// without a name, need no legend and make the calmest sheet.
+// and some words. All are drawn to the same size, with their titles side by side;
+// charts of one line each, without a name, need no legend and make the calmest
+// sheet.
 type Sheet struct {
 	Title   string
 	Words   []string // lines below the title, in small letters
@@ -40,7 +41,7 @@ func (s Sheet) SVG() []byte {
 		float64(total), float64(head+vg.Length(rows)*height), html.EscapeString(s.Title))
 	b.WriteString(Chart{Title: s.Title}.markup(s.header(total, head+vg.Length(rows)*height), ""))
 	for i, canvas := range drawn {
-		place := fmt.Sprintf(` x="%g" y="%g" width="%g" height="%g"`, float64(vg.Length(i%columns)*width),
+		place := fmt.Sprintf(` x="%g" y="%g" width="%g" height="%g" preserveAspectRatio="xMidYMin"`, float64(vg.Length(i%columns)*width),
 			float64(head+vg.Length(i/columns)*height), float64(width), float64(height))
 		b.WriteString(s.Charts[i].markup(canvas, place))
 	}
