@@ -18,6 +18,7 @@ type recipeView struct {
 	Path   string         `json:"path"`
 	Name   string         `json:"name"`
 	Hash   string         `json:"hash"`
+	Sample string         `json:"sample"` // what fills a row, in words
 	Recipe *recipe.Recipe `json:"recipe"` // with every default filled in
 }
 
@@ -26,7 +27,7 @@ func inspectRecipe(_ context.Context, w io.Writer, path string, o inspectOptions
 	if err != nil {
 		return err
 	}
-	v := recipeView{Kind: "recipe", Path: path, Name: r.Name, Hash: r.Hash(), Recipe: r}
+	v := recipeView{Kind: "recipe", Path: path, Name: r.Name, Hash: r.Hash(), Sample: sampleWords(r), Recipe: r}
 	if o.json {
 		return printJSON(w, v)
 	}
@@ -42,6 +43,10 @@ func inspectRecipe(_ context.Context, w io.Writer, path string, o inspectOptions
 	fmt.Fprintf(t, "recipe\t%s\n", path)
 	fmt.Fprintf(t, "name\t%s\n", v.Name)
 	fmt.Fprintf(t, "hash\t%s\n", v.Hash)
+	fmt.Fprintf(t, "samples\t%s\n", v.Sample)
+	for _, s := range sourcesOf(r) {
+		fmt.Fprintf(t, "%s\t%s\n", or(s.Name, "corpus"), sourceWords(s))
+	}
 	t.Flush()
 	_, err = fmt.Fprintf(w, "\nWith every default filled in:\n\n  %s\n",
 		strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", "\n  "))
@@ -54,6 +59,33 @@ func checkRecipe(ctx context.Context, path string, _ checkOptions) (string, erro
 		return "", err
 	}
 	defer b.Close()
-	return fmt.Sprintf("recipe %s of %d steps in %d stages, %d shapes",
-		b.Recipe.Hash(), b.Plan.Steps(), len(b.Plan.Stages()), len(b.Plan.Shapes())), nil
+	what := fmt.Sprintf("recipe %s of %d steps in %d stages, %d shapes", b.Recipe.Hash(), b.Plan.Steps(), len(b.Plan.Stages()), len(b.Plan.Shapes()))
+	if n := len(b.Sources); n > 1 {
+		names := make([]string, n)
+		for i := range b.Sources {
+			names[i] = b.Sources[i].Name
+		}
+		what += fmt.Sprintf("; %d sources: %s", n, strings.Join(names, ", "))
+	}
+	if b.Recipe.Sample.Documents {
+		what += "; " + sampleWords(b.Recipe)
+	}
+	for _, w := range b.Warnings {
+		what += "; warning: " + w
+	}
+	return what, nil
+}
+
+// sourceWords says what a recipe says of a corpus.
+func sourceWords(s recipe.Source) string {
+	words := or(s.Corpus.String(), "not named")
+	if s.Index != "" {
+		words += ", index " + s.Index
+	}
+	if s.Weight != nil && s.Weight.Kind != "constant" {
+		words += ", weight " + s.Weight.Kind
+	} else if s.Weight != nil {
+		words += fmt.Sprintf(", weight %v", s.Weight.Parameters["value"])
+	}
+	return words
 }

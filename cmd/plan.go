@@ -1,165 +1,132 @@
 package cmd
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"io"
-	"strings"
-	"text/tabwriter"
+	"io/fs"
+	"slices"
 
-	"github.com/gradus-ml/gradus/curriculum"
+	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/recipe"
 	"github.com/spf13/cobra"
 )
 
+// planFlags are the flags of plan.
+type planFlags struct {
+	svg      string
+	schedule bool
+	diff     bool
+	all      bool
+	json     bool
+}
+
 func newPlan() *cobra.Command {
-	var svg string
-	var asJSON bool
+	var o planFlags
 	cmd := &cobra.Command{
 		Use:   "plan RECIPE",
 		Short: "Show what a recipe will do, before anything runs",
-		Long: `Plan compiles a recipe against its corpus and index and prints the stages: from
-which step on, how difficult samples may be, how many are admitted, and in what
-shape batches come. It then adds up what the run costs beside the same budget
-spent without curriculum and routing.
+		Long: `Plan compiles a recipe against its corpora and indexes and prints the stages: from
+which step on, how difficult samples may be, how the sources are mixed, how many
+units are admitted (a unit is what one row of a batch is made of), and in what
+shape batches come. Then it says how often each tenth of the difficulty is
+served, what is padding, and what the run costs beside a plain run: full rows,
+no curriculum, nothing dropped.
 
-A stage begins where a difficulty or the batch's shape changes. Stages that only
-admit more samples are folded into one line, with the range of their values.
+A stage begins where a difficulty, a weight or the batch's shape changes. Stages
+that only admit other samples are folded into one line, with the range of their
+values.
+
+With --schedule neither corpora nor indexes need to be there: the plan then has
+no samples, and where rows have several lengths they count as equally full.
+
+With --diff two recipes are compared: the keys that differ, their stages and
+totals side by side, and the first step at which their batches differ.
 
 With --svg the plan is drawn too, over the recipe's clock: the share of samples
-admitted, each metric's difficulty, the length of a row, the tokens kept and the
-learning rate.`,
-		Example: "  gradus plan recipes/small.yaml\n  gradus plan recipes/small.yaml --svg plan.svg",
-		Args:    cobra.ExactArgs(1),
+admitted, each metric's difficulty and floor, the weights of the sources, the
+rows of a batch, padding, the tokens kept and the learning rate.`,
+		Example: `  gradus plan recipes/small.yaml
+  gradus plan recipes/small.yaml --svg plan.svg
+  gradus plan --schedule recipes/deepspeed/gpt3-1.3b-cl-ltd.yaml
+  gradus plan --diff recipes/small.yaml recipes/other.yaml`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if o.diff && len(args) != 2 {
+				return fmt.Errorf("--diff compares two recipes, and there are %d", len(args))
+			}
+			if o.diff {
+				return nil
+			}
+			return cobra.ExactArgs(1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			b, err := openRecipe(cmd.Context(), args[0])
+			if o.diff {
+				return runPlanDiff(cmd, args[0], args[1], o)
+			}
+			b, err := openPlan(cmd.Context(), args[0], o.schedule)
 			if err != nil {
 				return err
 			}
 			defer b.Close()
 			v := viewPlan(b)
-			if svg != "" {
-				if err := writePlanSVG(svg, b, v); err != nil {
+			v.all = o.all
+			if o.svg != "" {
+				if err := writePlanSVG(o.svg, b, v); err != nil {
 					return err
 				}
 			}
-			if asJSON {
+			if o.json {
 				return printJSON(cmd.OutOrStdout(), v)
 			}
-			return printPlan(cmd.OutOrStdout(), b, v)
+			return printPlan(cmd.OutOrStdout(), v)
 		},
 	}
-	cmd.Flags().StringVar(&svg, "svg", "", "draw the plan into this file")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
+	f := cmd.Flags()
+	f.StringVar(&o.svg, "svg", "", "draw the plan into this file")
+	f.BoolVar(&o.schedule, "schedule", false, "stages and shapes only, without corpora and indexes")
+	f.BoolVar(&o.diff, "diff", false, "compare two recipes")
+	f.BoolVar(&o.all, "all", false, "print every line of a long plan")
+	f.BoolVar(&o.json, "json", false, "print the plan as JSON")
+	cmd.MarkFlagsMutuallyExclusive("diff", "svg")
 	return cmd
 }
 
-// A planView is what plan prints.
-type planView struct {
-	Name     string             `json:"name"`
-	Recipe   string             `json:"recipe"`
-	Model    string             `json:"model"`
-	HeldOut  string             `json:"held_out,omitempty"`
-	Metrics  []string           `json:"metrics"`
-	Stages   []curriculum.Stage `json:"stages"`
-	Shapes   []curriculum.Shape `json:"shapes"`
-	Pool     int64              `json:"pool"`
-	Samples  int64              `json:"samples"`
-	Run      planCost           `json:"run"`
-	Baseline planCost           `json:"baseline"` // the same budget, full length, nothing dropped
+// openRecipe reads a recipe and binds it to its corpora and indexes.
+func openRecipe(ctx context.Context, path string) (*recipe.Bound, error) {
+	r, err := recipe.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	return recipe.Open(ctx, r, recipe.Options{})
 }
 
-// A planCost is where a run ends on every clock.
-type planCost struct {
-	Steps       int64   `json:"steps"`
-	Tokens      int64   `json:"tokens"`
-	LayerTokens float64 `json:"layer_tokens"`
-	FLOPs       float64 `json:"flops"`
+// openPlan is openRecipe, or the schedule only. Where files are missing, the
+// error says that the schedule does without them.
+func openPlan(ctx context.Context, path string, schedule bool) (*recipe.Bound, error) {
+	r, err := recipe.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	b, err := recipe.Open(ctx, r, recipe.Options{ScheduleOnly: schedule})
+	if err != nil && !schedule && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fault.Invalid) && namesNoFiles(r)) {
+		return nil, fmt.Errorf("%w; 'gradus plan --schedule %s' shows the stages without corpus and index", err, path)
+	}
+	return b, err
 }
 
-func viewPlan(b *recipe.Bound) planView {
-	end := b.Plan.End()
-	v := planView{
-		Name: b.Recipe.Name, Recipe: b.Recipe.Hash(), Model: modelWords(b), Metrics: b.Metrics(),
-		Stages: b.Plan.Stages(), Shapes: b.Plan.Shapes(), Pool: b.Plan.Pool(), Samples: b.Samples(),
-		Run: planCost{Steps: end.Steps, Tokens: end.Tokens, LayerTokens: end.LayerTokens()},
-	}
-	v.HeldOut = b.HeldOut()
-	for _, s := range v.Stages {
-		v.Run.FLOPs += float64(s.Steps) * b.Model.FLOPs(s.Batches[0].Rows, s.Batches[0].Length, s.Batches[0].Kept)
-	}
-	window := b.Recipe.Window()
-	rows := b.Recipe.Units(window)
-	perStep := int64(rows) * int64(window)
-	steps := int64(b.Recipe.Budget.Steps)
-	if steps == 0 {
-		steps = (int64(b.Recipe.Budget.Tokens) + perStep - 1) / perStep
-	}
-	v.Baseline = planCost{
-		Steps: steps, Tokens: steps * perStep, LayerTokens: float64(steps * perStep),
-		FLOPs: float64(steps) * b.Model.FLOPs(rows, window, window),
-	}
-	return v
+// namesNoFiles reports whether a recipe leaves out a corpus, or an index that it
+// needs.
+func namesNoFiles(r *recipe.Recipe) bool {
+	indexed := slices.ContainsFunc(r.Curriculum, func(m recipe.Metric) bool { return m.Apply == "" })
+	return slices.ContainsFunc(sourcesOf(r), func(s recipe.Source) bool {
+		return len(s.Corpus) == 0 || indexed && s.Index == ""
+	})
 }
 
-// modelWords describes the model in one line.
-func modelWords(b *recipe.Bound) string {
-	if b.Recipe.External() {
-		return fmt.Sprintf("external model of %d layers", b.Model.Layers)
+// sourcesOf returns the corpora of a recipe; a single one has no name.
+func sourcesOf(r *recipe.Recipe) []recipe.Source {
+	if r.Sources != nil {
+		return r.Sources
 	}
-	return b.Model.String()
-}
-
-func printPlan(out io.Writer, b *recipe.Bound, v planView) error {
-	for _, w := range b.Warnings {
-		fmt.Fprintf(out, "warning: %s\n", w)
-	}
-	fmt.Fprintf(out, "%s (recipe %s)\n%s", v.Name, v.Recipe, v.Model)
-	if !b.Recipe.External() {
-		fmt.Fprintf(out, ", %s parameters", count(b.Model.Parameters()))
-	}
-	fmt.Fprintln(out)
-	fmt.Fprintf(out, "%s of %s samples are admitted in the end", count(v.Pool), count(v.Samples))
-	if v.HeldOut != "" {
-		fmt.Fprintf(out, "; held out: %s", v.HeldOut)
-	}
-	fmt.Fprint(out, "\n\n")
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "from step\tsteps\t%s\t", b.Recipe.Budget.Clock)
-	for _, m := range v.Metrics {
-		fmt.Fprintf(w, "%s\t", m)
-	}
-	fmt.Fprint(w, "pool\trows\tlength\tkept\t\n")
-	for i := 0; i < len(v.Stages); {
-		first := v.Stages[i]
-		last := first
-		steps := int64(0)
-		for ; i < len(v.Stages) && v.Stages[i].Batches[0].Shape == first.Batches[0].Shape; i++ {
-			last = v.Stages[i]
-			steps += last.Steps
-		}
-		fmt.Fprintf(w, "%d\t%d\t%s\t", first.First, steps, count(int64(first.Start.On(curriculum.Clock(b.Recipe.Budget.Clock)))))
-		for m := range v.Metrics {
-			fmt.Fprintf(w, "%s\t", span(fmt.Sprintf("%g", first.Difficulty[m]), fmt.Sprintf("%g", last.Difficulty[m])))
-		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t\n", span(count(first.Pool), count(last.Pool)), first.Batches[0].Rows, first.Batches[0].Length, first.Batches[0].Kept)
-	}
-	fmt.Fprintf(w, "\n\tsteps\ttokens\tlayer-tokens\tFLOPs\t\n")
-	for _, c := range []struct {
-		name string
-		cost planCost
-	}{{"this run", v.Run}, {"plain run", v.Baseline}} {
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%.3g\t\n", c.name, c.cost.Steps, count(c.cost.Tokens), count(int64(c.cost.LayerTokens)), c.cost.FLOPs)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	shapes := make([]string, len(v.Shapes))
-	for i, s := range v.Shapes {
-		shapes[i] = fmt.Sprintf("%dx%d", s.Rows, s.Length)
-		if s.Kept < s.Length {
-			shapes[i] += fmt.Sprintf(" keep %d", s.Kept)
-		}
-	}
-	_, err := fmt.Fprintf(out, "\n%d shapes to compile: %s\n", len(shapes), strings.Join(shapes, ", "))
-	return err
+	return []recipe.Source{{Corpus: r.Corpus, DType: r.DType, Index: r.Index}}
 }

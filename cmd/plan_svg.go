@@ -3,7 +3,9 @@ package cmd
 import (
 	"fmt"
 	"io"
+	"math"
 
+	"github.com/gradus-ml/gradus/batch"
 	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/internal/atomicfile"
 	"github.com/gradus-ml/gradus/internal/chart"
@@ -22,36 +24,37 @@ func writePlanSVG(path string, b *recipe.Bound, v planView) error {
 // planSheet draws over the recipe's clock what a plan changes: one chart for
 // each quantity.
 func planSheet(b *recipe.Bound, v planView) chart.Sheet {
-	clock := curriculum.Clock(b.Recipe.Budget.Clock)
-	d := planDrawing{stages: b.Plan.Stages(), clock: clock, end: b.Plan.End().On(clock)}
-	charts := []chart.Chart{d.staircase("Admitted samples", "% of all", 0, 100, func(s curriculum.Stage) float64 {
-		return 100 * float64(s.Pool) / float64(v.Samples)
-	})}
-	for i, name := range v.Metrics {
-		unit, high := "value of the metric", 0.0
-		if m := admission(b.Recipe, i); m.By == string(curriculum.Percentile) {
-			unit, high = "percentile of all samples", 100
-		}
-		of := func(s curriculum.Stage) float64 { return s.Difficulty[i] }
-		low := 0.0
-		for _, s := range d.stages {
-			low, high = min(low, of(s)), max(high, of(s))
-		}
-		charts = append(charts, d.staircase("Admitted difficulty: "+name, unit, low, high, of))
+	d := planDrawing{stages: v.Stages, clock: curriculum.Clock(v.Clock)}
+	d.start, d.end = b.Plan.PositionAt(b.Plan.First()).On(d.clock), b.Plan.End().On(d.clock)
+	var charts []chart.Chart
+	if !v.Schedule {
+		charts = append(charts, d.pool(v))
 	}
-	window := float64(b.Recipe.Window())
-	charts = append(charts, d.staircase("Length of a row", "tokens", 0, window, func(s curriculum.Stage) float64 { return float64(s.Batches[0].Length) }))
+	for i := range v.Metrics {
+		charts = append(charts, d.difficulty(v, i, admission(b.Recipe, i)))
+	}
+	if len(v.Sources) > 1 {
+		charts = append(charts, d.weights(v))
+	}
+	charts = append(charts, d.forms(b)...)
+	if v.Expect != nil && padding(*v.Expect) > 0 {
+		charts = append(charts, d.staircase("Padding", "% of the tokens of rows, on average", 0, 0, func(s planStage) float64 { return padding(*s.Expect) }))
+	}
 	if len(b.Model.Routed) > 0 {
-		charts = append(charts, d.staircase("Tokens of a row that the routed layers see", "tokens", 0, window,
-			func(s curriculum.Stage) float64 { return float64(s.Batches[0].Kept) }))
+		charts = append(charts, d.overForms("Tokens of a row that the routed layers see", "tokens", float64(b.Recipe.Window()),
+			func(f curriculum.Form) float64 { return float64(f.Kept) }))
 	}
 	if b.Recipe.Optimizer != nil {
 		charts = append(charts, d.rate(b))
 	}
+	units := ""
+	if u := d.sameUnits(); u > 0 {
+		units = fmt.Sprintf(", %d %s a step", u, v.Units)
+	}
 	return chart.Sheet{
 		Title: "Plan of " + v.Name,
-		Words: []string{v.Model, fmt.Sprintf("%d steps, %s tokens, %s layer-tokens, %d samples a step; recipe %s",
-			v.Run.Steps, count(v.Run.Tokens), count(int64(v.Run.LayerTokens)), b.Plan.Stages()[0].Batches[0].Units, v.Recipe)},
+		Words: []string{v.Model + "; " + v.Sample, fmt.Sprintf("%d steps, %s tokens, %s layer-tokens%s; recipe %s",
+			v.Run.Steps, count(v.Run.Tokens), count(int64(v.Run.LayerTokens)), units, v.Recipe)},
 		Columns: 2,
 		Charts:  charts,
 	}
@@ -73,14 +76,14 @@ func admission(r *recipe.Recipe, i int) recipe.Metric {
 
 // planDrawing draws one quantity after another against the clock of a plan.
 type planDrawing struct {
-	stages []curriculum.Stage
-	clock  curriculum.Clock
-	end    float64
+	stages     []planStage
+	clock      curriculum.Clock
+	start, end float64
 }
 
-// frame is a chart without its line.
+// frame is a chart without its lines.
 func (d planDrawing) frame(title, unit string, low, high float64) chart.Chart {
-	c := chart.Chart{Title: title, Unit: unit, XMax: d.end, Y: chart.Around(low, high, 0.04)}
+	c := chart.Chart{Title: title, Unit: unit, XMin: d.start, XMax: d.end, Y: chart.Around(low, high, 0.04)}
 	if low == 0 {
 		c.Y.Low = 0
 	}
@@ -88,19 +91,72 @@ func (d planDrawing) frame(title, unit string, low, high float64) chart.Chart {
 	return c
 }
 
-// staircase draws what holds throughout a stage.
-func (d planDrawing) staircase(title, unit string, low, high float64, of func(curriculum.Stage) float64) chart.Chart {
-	line := chart.Line{Place: 1}
+// stairs is the curve of what holds throughout a stage; what is no number is a
+// gap.
+func (d planDrawing) stairs(of func(planStage) float64) []chart.Point {
+	var curve []chart.Point
 	for i, s := range d.stages {
 		to := d.end
 		if i+1 < len(d.stages) {
-			to = d.stages[i+1].Start.On(d.clock)
+			to = d.stages[i+1].Stage.Start.On(d.clock)
 		}
 		y := of(s)
-		line.Curve = append(line.Curve, chart.Point{X: s.Start.On(d.clock), Y: y}, chart.Point{X: to, Y: y})
+		curve = append(curve, chart.Point{X: s.Stage.Start.On(d.clock), Y: y}, chart.Point{X: to, Y: y})
+	}
+	return curve
+}
+
+// staircase draws one such curve. The range goes at least from low to high.
+func (d planDrawing) staircase(title, unit string, low, high float64, of func(planStage) float64) chart.Chart {
+	curve := d.stairs(of)
+	for _, p := range curve {
+		low, high = min(low, p.Y), max(high, p.Y)
 	}
 	c := d.frame(title, unit, low, high)
-	c.Lines = []chart.Line{line}
+	c.Lines = []chart.Line{{Place: 1, Curve: curve}}
+	return c
+}
+
+// pool draws the share of samples, or of units, that is admitted.
+func (d planDrawing) pool(v planView) chart.Chart {
+	all := max(v.Pool, 1)
+	title, unit := "Admitted units", "% of those that are admitted at some step"
+	if v.Units == "samples" {
+		title, unit, all = "Admitted samples", "% of all", v.Samples
+	}
+	return d.staircase(title, unit, 0, 100, func(s planStage) float64 { return 100 * float64(s.Pool) / float64(all) })
+}
+
+// difficulty draws what a metric admits: below its pace, above its floor.
+func (d planDrawing) difficulty(v planView, i int, m recipe.Metric) chart.Chart {
+	unit, high := "value of the metric", 0.0
+	if m.By == string(curriculum.Percentile) {
+		unit, high = "percentile of all samples", 100
+	}
+	pace := func(s planStage) float64 { return s.Difficulty[i] }
+	c := d.staircase("Admitted difficulty: "+v.Metrics[i], unit, 0, high, pace)
+	if m.Floor == nil {
+		return c
+	}
+	floor := func(s planStage) float64 { return s.Floor[i] }
+	low := d.stairs(floor)
+	lowest := c.Y.Low
+	for _, p := range low {
+		lowest = min(lowest, p.Y)
+	}
+	c.Y.Low = lowest
+	c.Unit += "; admitted is what lies between pace and floor"
+	c.Bands = []chart.Band{{Place: 1, Low: low, High: d.stairs(pace)}}
+	c.Lines = append(c.Lines, chart.Line{Place: 1, Curve: low})
+	return c
+}
+
+// weights draws the mixture: a line for each source.
+func (d planDrawing) weights(v planView) chart.Chart {
+	c := d.frame("Weights of the sources", "% of the tokens", 0, 100)
+	for i, s := range v.Sources {
+		c.Lines = append(c.Lines, chart.Line{Name: s.Name, Place: i + 1, Curve: d.stairs(func(s planStage) float64 { return 100 * s.Weights[i] })})
+	}
 	return c
 }
 
@@ -108,16 +164,45 @@ func (d planDrawing) staircase(title, unit string, low, high float64, of func(cu
 // chart has pixels.
 const ratePoints = 1000
 
-// rate draws the learning rate.
+// rate draws the learning rate. Where it follows the units of a batch, and a
+// stage has batches of several sizes, the line is the mean over its steps.
 func (d planDrawing) rate(b *recipe.Bound) chart.Chart {
-	schedule, steps := b.Recipe.Schedule(), b.Plan.Steps()
-	line := chart.Line{Place: 1}
-	n := min(steps, ratePoints)
+	r := b.Recipe
+	schedule, first, steps := r.Schedule(), b.Plan.First(), b.Plan.Steps()
+	var mean, low, high []chart.Point
+	most := schedule.Peak
+	n := min(steps-first, ratePoints)
 	for i := range n {
-		after := b.Plan.PositionAt(1 + i*(steps-1)/max(n-1, 1)).On(d.clock)
-		line.Curve = append(line.Curve, chart.Point{X: after, Y: schedule.At(after)})
+		step := first + i*(steps-first-1)/max(n-1, 1)
+		after := b.Plan.PositionAt(step + 1).On(d.clock)
+		rate := schedule.At(after)
+		factor := rateFactors(r, d.stages[b.Plan.StageAt(step)].Batches)
+		mean = append(mean, chart.Point{X: after, Y: rate * factor.mean})
+		low = append(low, chart.Point{X: after, Y: rate * factor.least})
+		high = append(high, chart.Point{X: after, Y: rate * factor.largest})
+		most = max(most, rate*factor.largest)
 	}
-	c := d.frame("Learning rate", "of each step", 0, schedule.Peak)
-	c.Lines = []chart.Line{line}
+	c := d.frame("Learning rate", "of each step", 0, most)
+	c.Lines = []chart.Line{{Place: 1, Curve: mean}}
+	if len(r.Lengths()) > 1 && r.Batch.Rate != "none" {
+		c.Unit += "; mean, least and largest"
+		c.Bands = []chart.Band{{Place: 1, Low: low, High: high}}
+	}
 	return c
+}
+
+// factors are by what the learning rate of a stage's steps is multiplied.
+type factors struct{ mean, least, largest float64 }
+
+func rateFactors(r *recipe.Recipe, forms []curriculum.Form) factors {
+	f := factors{least: math.Inf(1)}
+	for _, form := range forms {
+		x, err := batch.RateFactor(r.Batch.Rate, form.Units, r.BaseUnits())
+		if err != nil { // the recipe was checked
+			continue
+		}
+		f.mean += form.Share * x
+		f.least, f.largest = min(f.least, x), max(f.largest, x)
+	}
+	return f
 }

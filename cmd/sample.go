@@ -1,10 +1,13 @@
 package cmd
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 
 	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/recipe"
 	"github.com/spf13/cobra"
 )
 
@@ -14,11 +17,15 @@ func newSample() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "sample RECIPE --step N",
-		Short: "Show which samples a step trains on",
-		Long: `Sample prints the samples of one step of a recipe, counted from 0: their ids,
-where in the corpus they lie, and how they begin. It asks the plan, so it needs no
-run, and any step may be asked for in any order. With --rank and --world it prints
-one rank's share; the shares of all ranks make up the step.`,
+		Short: "Show which samples a step trains on, and why",
+		Long: `Sample prints what one step of a recipe serves, counted from 0: the id of each
+sample, where in the corpus it lies, how it begins, the value of each metric with
+its percentile, and the bounds by which the curriculum admits it at that step.
+Where a row holds several documents, or a part of one, they are listed.
+
+It asks the plan, so it needs no run, and any step may be asked for in any order.
+With --rank and --world it prints one rank's share; the shares of all ranks make
+up the step. Where a recipe mixes sources, ids are written NAME:ID.`,
 		Example: "  gradus sample recipes/small.yaml --step 100\n  gradus sample recipes/small.yaml --step 100 --rank 3 --world 8",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -33,37 +40,17 @@ one rank's share; the shares of all ranks make up the step.`,
 				return err
 			}
 			defer b.Close()
-			if step < 0 || step >= b.Plan.Steps() {
-				return fault.Invalidf("--step %d; the plan has steps 0 to %d", step, b.Plan.Steps()-1)
+			if step < b.Plan.First() || step >= b.Plan.Steps() {
+				return fault.Invalidf("--step %d; the plan has steps %d to %d", step, b.Plan.First(), b.Plan.Steps()-1)
 			}
-			ids := b.Plan.Sampler().At(nil, step)
-			stage := b.Plan.Stages()[b.Plan.StageAt(step)]
-			v := stepView{Samples: []servedView{}, Step: step, Digest: curriculum.Digest(step, ids), Shape: b.Plan.BatchAt(step).Shape, Pool: stage.Pool}
-			for _, id := range curriculum.Slice(ids, rank, world) {
-				s, unit, err := b.Source(id)
-				if err != nil {
-					return err
-				}
-				first := s.Units.Samples(nil, unit)[0]
-				served, err := viewSample(b, id-unit+first)
-				if err != nil {
-					return err
-				}
-				served.ID = id
-				v.Samples = append(v.Samples, served)
+			v, err := viewStep(b, step, rank, world)
+			if err != nil {
+				return err
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), v)
 			}
-			out := cmd.OutOrStdout()
-			fmt.Fprintf(out, "step %d: %d rows of %d tokens, %d kept, from a pool of %d samples; digest %s\n",
-				step, v.Rows, v.Length, v.Kept, v.Pool, v.Digest)
-			for _, s := range v.Samples {
-				if _, err := fmt.Fprintln(out, s); err != nil {
-					return err
-				}
-			}
-			return nil
+			return printStep(cmd.OutOrStdout(), v)
 		},
 	}
 	f := cmd.Flags()
@@ -78,18 +65,50 @@ one rank's share; the shares of all ranks make up the step.`,
 type stepView struct {
 	Step   int64  `json:"step"`
 	Digest string `json:"digest"` // of the whole step, all ranks
-	Pool   int64  `json:"pool"`
+	Pool   int64  `json:"pool"`   // units that the step is drawn from
 	curriculum.Shape
-	Samples []servedView `json:"samples"`
+	Samples []unitView `json:"samples"`
 }
 
-type servedView struct {
-	ID       int64   `json:"id"`
-	Document int64   `json:"document"`
-	Offset   int64   `json:"offset"` // tokens from the document's start
-	Begins   excerpt `json:"begins"`
+func viewStep(b *recipe.Bound, step int64, rank, world int) (stepView, error) {
+	form := b.Plan.BatchAt(step)
+	ids := b.Plan.Sampler().At(nil, step)
+	v := stepView{Step: step, Digest: curriculum.Digest(step, ids), Pool: form.Pool, Shape: form.Shape, Samples: []unitView{}}
+	show, err := newShower(b)
+	if err != nil {
+		return v, err
+	}
+	if err := show.admittedAt(step); err != nil {
+		return v, err
+	}
+	for _, id := range curriculum.Slice(ids, rank, world) {
+		unit, err := show.unit(id)
+		if err != nil {
+			return v, err
+		}
+		v.Samples = append(v.Samples, unit)
+	}
+	return v, nil
 }
 
-func (s servedView) String() string {
-	return fmt.Sprintf("sample %d  document %d, token %d  %s", s.ID, s.Document, s.Offset, s.Begins)
+func printStep(out io.Writer, v stepView) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "step %d: %d rows of %d tokens, %d kept, from a pool of %d units; digest %s\n",
+		v.Step, v.Rows, v.Length, v.Kept, v.Pool, v.Digest)
+	for _, u := range v.Samples {
+		fmt.Fprintln(&b, u)
+		for _, p := range u.Parts {
+			fmt.Fprintf(&b, "    %s\n", p)
+			printMeasures(&b, "        ", p.Metrics)
+		}
+		printMeasures(&b, "    ", u.Metrics)
+	}
+	_, err := out.Write(b.Bytes())
+	return err
+}
+
+func printMeasures(w io.Writer, indent string, measures []measure) {
+	for _, m := range measures {
+		fmt.Fprintf(w, "%s%s\n", indent, m)
+	}
 }

@@ -1,154 +1,155 @@
 package cmd
 
 import (
-	"context"
+	"bytes"
 	"fmt"
 	"io"
-	"slices"
-	"text/tabwriter"
+	"strconv"
 
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/recipe"
 	"github.com/spf13/cobra"
 )
 
-func newWhere() *cobra.Command {
-	var id int64
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "where RECIPE --sample ID",
-		Short: "Show which steps train on a sample",
-		Long: `Where prints every step of a recipe's plan that trains on one sample, with its
-place in the global batch and how many of its tokens the batch's shape takes in.
-The ids of samples are those that sample and inspect print.
+// whereFlags are the flags of where.
+type whereFlags struct {
+	sample   string
+	document int64
+	source   string
+	json     bool
+}
 
-It asks the plan for every step, so it needs no run, and takes time in proportion
-to the number of steps.`,
-		Example: "  gradus where recipes/small.yaml --sample 4711",
-		Args:    cobra.ExactArgs(1),
+func newWhere() *cobra.Command {
+	var o whereFlags
+	cmd := &cobra.Command{
+		Use:   "where RECIPE (--sample ID | --document D [--source NAME])",
+		Short: "Show which steps train on a sample or a document",
+		Long: `Where prints every step of a recipe's plan that trains on one sample, or on any
+part of one document, with its place in the global batch and how many of its
+tokens the batch takes in. The ids of samples are those that sample and inspect
+print; documents count from 0 in the order of the corpus. Where a recipe mixes
+sources, a sample is NAME:ID, and a document needs --source.
+
+It goes through the ids of all steps, so it needs no run, and takes time in
+proportion to the number of steps: about a minute for a million steps of 512.`,
+		Example: `  gradus where recipes/small.yaml --sample 4711
+  gradus where recipes/mixture.yaml --sample web:4711
+  gradus where recipes/mixture.yaml --document 12 --source code`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := needFlags(cmd, "sample"); err != nil {
-				return err
+			byDocument := cmd.Flags().Changed("document")
+			switch {
+			case byDocument == cmd.Flags().Changed("sample"):
+				return fault.Invalidf("--sample is needed, or --document, and not both; see '%s --help'", cmd.CommandPath())
+			case o.source != "" && !byDocument:
+				return fault.Invalidf("--source goes with --document; a sample of source %s is written --sample %[1]s:ID", o.source)
 			}
 			b, err := openRecipe(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			defer b.Close()
-			s, sample, err := b.Source(id)
+			t, err := o.target(b, byDocument)
 			if err != nil {
 				return err
 			}
-			if n := s.Samples.Len(); sample >= n {
-				return fault.Invalidf("--sample %d; the corpus has samples 0 to %d", id, n-1)
-			}
-			v, err := viewUses(cmd.Context(), b, id)
+			gauge := newGauge(cmd.ErrOrStderr())
+			gauge.begin(false)
+			v, err := viewUses(cmd.Context(), b, t, func(step int64) {
+				gauge.show(step, b.Plan.Steps(), "steps", fmt.Sprintf("where: %s steps", of(step, b.Plan.Steps())))
+			})
+			gauge.close()
 			if err != nil {
 				return err
 			}
-			if asJSON {
+			if o.json {
 				return printJSON(cmd.OutOrStdout(), v)
 			}
 			return printUses(cmd.OutOrStdout(), v)
 		},
 	}
-	cmd.Flags().Int64Var(&id, "sample", 0, "the sample's id")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the steps as JSON")
+	f := cmd.Flags()
+	f.StringVar(&o.sample, "sample", "", "the sample's id, NAME:ID where there are several sources")
+	f.Int64Var(&o.document, "document", 0, "the document's number, from 0")
+	f.StringVar(&o.source, "source", "", "with --document: name or number of its source")
+	f.BoolVar(&o.json, "json", false, "print the steps as JSON")
 	return cmd
 }
 
-// openRecipe reads a recipe and binds it to its corpus and index.
-func openRecipe(ctx context.Context, path string) (*recipe.Bound, error) {
-	r, err := recipe.Load(path)
-	if err != nil {
-		return nil, err
-	}
-	return recipe.Open(ctx, r, recipe.Options{})
-}
-
-// A usesView is what where prints.
-type usesView struct {
-	Sample  servedView `json:"sample"`
-	HeldOut bool       `json:"held_out"` // for evaluation, wholly or in part
-	Steps   int64      `json:"steps"`    // of the plan
-	Uses    []use      `json:"uses"`
-}
-
-// A use is a sample in a batch.
-type use struct {
-	Step   int64 `json:"step"`
-	Place  int   `json:"place"`  // in the global batch
-	Tokens int   `json:"tokens"` // that the batch takes in
-}
-
-func viewUses(ctx context.Context, b *recipe.Bound, id int64) (usesView, error) {
-	v := usesView{Steps: b.Plan.Steps(), Uses: []use{}}
-	var err error
-	if v.Sample, err = viewSample(b, id); err != nil {
-		return v, err
-	}
-	s, sample, err := b.Source(id)
-	if err != nil {
-		return v, err
-	}
-	start, end := s.Samples.Span(sample)
-	v.HeldOut = s.HoldsOut(sample)
-	units := s.Units.Units(nil, sample)
-	for i := range units {
-		units[i] |= id - sample // of the same source
-	}
-	sampler := b.Plan.Sampler()
-	var ids []int64
-	for _, s := range b.Plan.Stages() {
-		f := s.Batches[0]
-		tokens := min(f.Rows/f.Units*f.Length, int(end-start-1)) // the last is only predicted
-		for step := s.First; step < s.First+s.Steps; step++ {
-			if step%1024 == 0 && ctx.Err() != nil {
-				return v, ctx.Err()
-			}
-			ids = sampler.At(ids[:0], step)
-			for place, served := range ids { // a small pool may serve it twice
-				if slices.Contains(units, served) {
-					v.Uses = append(v.Uses, use{step, place, tokens})
-				}
-			}
+// target returns the tokens that the flags name.
+func (o *whereFlags) target(b *recipe.Bound, byDocument bool) (target, error) {
+	if !byDocument {
+		source, sample, err := parseID(b, "sample", o.sample)
+		if err != nil {
+			return target{}, err
 		}
+		s := &b.Sources[source]
+		if n := s.Samples.Len(); sample >= n {
+			return target{}, fault.Invalidf("--sample %s; %s has samples 0 to %d", o.sample, corpusWords(s.Name), n-1)
+		}
+		t := target{source: source, name: "sample " + idText(b, globalID(source, sample)), samples: [2]int64{sample, sample + 1}}
+		t.start, t.end = s.Samples.Span(sample)
+		return t, nil
 	}
-	return v, nil
+	flag := "source " + o.source
+	if o.source == "" {
+		flag = fmt.Sprintf("document %d", o.document)
+	}
+	source, err := parseSource(b, flag, o.source)
+	if err != nil {
+		return target{}, err
+	}
+	s := &b.Sources[source]
+	if n := s.Corpus.Documents(); o.document < 0 || o.document >= n {
+		return target{}, fault.Invalidf("--document %d; %s has documents 0 to %d", o.document, corpusWords(s.Name), n-1)
+	}
+	t := target{source: source, document: true, name: "document " + strconv.FormatInt(o.document, 10)}
+	if s.Name != "" {
+		t.name += " of " + s.Name
+	}
+	t.start, t.end = s.Corpus.Bounds(o.document)
+	t.samples = [2]int64{o.document, o.document + 1}
+	if !s.Samples.Cut().Documents {
+		t.samples = overlapping(s.Samples, t.start, t.end)
+	}
+	return t, nil
 }
 
-// viewSample says where in the corpus a sample lies, and how it begins.
-func viewSample(b *recipe.Bound, id int64) (servedView, error) {
-	s, sample, err := b.Source(id)
-	if err != nil {
-		return servedView{}, err
+// corpusWords names a source in a message.
+func corpusWords(name string) string {
+	if name == "" {
+		return "the corpus"
 	}
-	start, end := s.Samples.Span(sample)
-	tok, err := textOf(s.Corpus)
-	if err != nil {
-		return servedView{}, err
-	}
-	e, err := excerptOf(s.Corpus, tok, start, end)
-	document := s.Corpus.DocumentAt(start)
-	from, _ := s.Corpus.Bounds(document)
-	return servedView{ID: id, Document: document, Offset: start - from, Begins: e}, err
+	return "source " + name
 }
 
 func printUses(out io.Writer, v usesView) error {
-	fmt.Fprintln(out, v.Sample)
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s  %s\n", v.Target, v.Sample.placeView)
+	printMeasures(&b, "    ", v.Sample.Metrics)
 	switch {
-	case v.HeldOut:
-		_, err := fmt.Fprintln(out, "it is held out for evaluation; no step trains on it")
-		return err
+	case len(v.Uses) == 0 && v.HeldOut:
+		fmt.Fprintln(&b, "it is held out for evaluation; no step trains on it")
 	case len(v.Uses) == 0:
-		_, err := fmt.Fprintf(out, "none of the %d steps trains on it\n", v.Steps)
-		return err
+		fmt.Fprintf(&b, "none of the %d steps trains on it\n", v.Steps)
+	default:
+		fmt.Fprintf(&b, "used %d times in %d steps\n\n", len(v.Uses), v.Steps)
+		w := rightAligned(&b)
+		units := v.manyUnits()
+		fmt.Fprint(w, "step\tplace\ttokens\t")
+		if units {
+			fmt.Fprint(w, "unit\t")
+		}
+		fmt.Fprintln(w)
+		for _, u := range v.Uses {
+			fmt.Fprintf(w, "%d\t%d\t%d\t", u.Step, u.Place, u.Tokens)
+			if units {
+				fmt.Fprintf(w, "%s\t", u.Called)
+			}
+			fmt.Fprintln(w)
+		}
+		w.Flush()
 	}
-	fmt.Fprintf(out, "used %d times in %d steps\n\n", len(v.Uses), v.Steps)
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "step\tplace\ttokens\t\n")
-	for _, u := range v.Uses {
-		fmt.Fprintf(w, "%d\t%d\t%d\t\n", u.Step, u.Place, u.Tokens)
-	}
-	return w.Flush()
+	_, err := out.Write(b.Bytes())
+	return err
 }
