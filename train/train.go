@@ -165,8 +165,12 @@ func (r *run) loop(ctx context.Context) error {
 		return nil
 	}
 	ahead, cancel := context.WithCancel(ctx)
-	defer cancel()
 	batches := r.prefetch(ahead)
+	defer func() {
+		cancel()
+		for range batches { // whoever called Train may close the corpus
+		}
+	}()
 	for step := r.result.Step; step < steps; step++ {
 		next, ok := <-batches
 		if !ok {
