@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // options of the benchmark; the flags say what they are.
@@ -177,9 +178,11 @@ func givenFlags() string {
 	return " BENCHFLAGS='" + strings.Join(given, " ") + "'"
 }
 
-// say tells how far the benchmark is.
+var began = time.Now()
+
+// say tells how far the benchmark is, and since when it runs.
 func say(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "bench-curriculum: "+format+"\n", args...)
+	fmt.Fprintf(os.Stderr, "bench-curriculum: %4.0f s: "+format+"\n", append([]any{time.Since(began).Seconds()}, args...)...)
 }
 
 // decode reads the JSON that a contender has printed.
