@@ -60,6 +60,9 @@ rows of a batch, padding, the tokens kept and the learning rate.`,
 			return cobra.ExactArgs(1)(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.diff && o.svg != "" {
+				return fault.Invalidf("--svg draws one plan, and --diff compares two; leave one of them out")
+			}
 			if o.diff {
 				return runPlanDiff(cmd, args[0], args[1], o)
 			}
@@ -87,7 +90,6 @@ rows of a batch, padding, the tokens kept and the learning rate.`,
 	f.BoolVar(&o.diff, "diff", false, "compare two recipes")
 	f.BoolVar(&o.all, "all", false, "print every line of a long plan")
 	f.BoolVar(&o.json, "json", false, "print the plan as JSON")
-	cmd.MarkFlagsMutuallyExclusive("diff", "svg")
 	return cmd
 }
 

@@ -110,6 +110,9 @@ func (v *planView) printStages(out io.Writer) {
 	from, to := v.leftOut(len(folds))
 	for i := range folds {
 		if i >= from && i < to {
+			if i == from {
+				row(append([]string{"..."}, make([]string, len(head)-1)...))
+			}
 			continue
 		}
 		f := &folds[i]
