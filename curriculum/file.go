@@ -37,6 +37,8 @@ type saved struct {
 	First    Position      `json:"first"`
 	End      Position      `json:"end"`
 	Levels   []level       `json:"levels"`
+	Basis    *basis        `json:"basis,omitempty"` // of the stages, where pools of other levels were: rounds ran out
+	Uses     []int         `json:"uses"`            // of which segment.Used are
 	Sources  []savedSource `json:"sources"`
 	Left     int64         `json:"left"`     // Plan.Discarded
 	Checksum string        `json:"checksum"` // SHA-256 of this file with nothing here
@@ -70,7 +72,10 @@ func (s saved) encode() ([]byte, error) {
 func (p *Plan) save() error {
 	s := saved{
 		Format: planFormat, Version: Version, Identity: p.config.Identity,
-		First: p.first, End: p.end, Levels: p.levels, Left: p.discarded,
+		First: p.first, End: p.end, Levels: p.levels, Uses: p.uses, Left: p.discarded,
+	}
+	if p.basis.Levels != nil && !slices.EqualFunc(p.basis.Levels, p.levels, level.equal) {
+		s.Basis = &p.basis
 	}
 	for i := range p.units {
 		source := savedSource{Samples: p.config.Sources[i].Samples, Runs: p.runs[i], Never: p.never[i]}
@@ -112,7 +117,7 @@ func Kept(dir string) bool {
 }
 
 // Open opens the plan that an earlier Compile kept in c.Dir. Columns are not
-// needed, and neither are the numbers of samples: they are as they were then. A
+// needed, and neither are the numbers of samples: if 0, they are as they were. A
 // plan of another Identity is an error of kind fault.Mismatch, a damaged one of
 // kind fault.Corrupt; an empty Identity takes any.
 func Open(c Config) (_ *Plan, err error) {
@@ -132,8 +137,15 @@ func Open(c Config) (_ *Plan, err error) {
 	if c.Shapes == 0 {
 		c.Shapes = DefaultShapes
 	}
+	if n := len(s.Levels[0].Difficulty); n != len(c.Admit) || s.First.Layers != c.Layers {
+		return nil, fault.Mismatchf("%s is of %d metrics and a model of %d layers, and the recipe of %d and %d; remove %s to plan anew",
+			path, n, s.First.Layers, len(c.Admit), c.Layers, c.Dir)
+	}
 	c.Sources, c.Admit = slices.Clone(c.Sources), slices.Clone(c.Admit)
 	for i := range c.Sources {
+		if n := c.Sources[i].Samples; n != 0 && n != s.Sources[i].Samples {
+			return nil, fault.Mismatchf("%s has %d samples of source %d, and the corpus %d", path, s.Sources[i].Samples, i, n)
+		}
 		c.Sources[i].Samples, c.Sources[i].Columns = s.Sources[i].Samples, nil
 	}
 	if err := c.check(false); err != nil {
@@ -149,11 +161,15 @@ func Open(c Config) (_ *Plan, err error) {
 	if err := p.restore(s); err != nil {
 		return nil, err
 	}
-	p.levels = s.Levels
-	if err := p.walk(p.pools(), s.Levels); err != nil {
+	p.levels, p.uses = s.Levels, s.Uses
+	known := basis{s.Levels, p.pools()}
+	if s.Basis != nil {
+		known = *s.Basis
+	}
+	if err := p.walk(known); err != nil {
 		return nil, err
 	}
-	if p.end != s.End || !slices.EqualFunc(p.levels, s.Levels, level.equal) {
+	if p.end != s.End || !slices.EqualFunc(p.levels, s.Levels, level.equal) || len(p.uses) != len(s.Uses) {
 		return nil, fault.Mismatchf("%s has other stages than the recipe's paces; remove %s to plan anew", path, c.Dir)
 	}
 	return p, p.fillPools()
@@ -184,6 +200,15 @@ func (p *Plan) restore(s saved) error {
 			p.units[i] = append(p.units[i], units{order, u.Segments})
 			if order.Len() != u.Units {
 				return fault.Corruptf("%s: %d units, and plan.json has %d", path, order.Len(), u.Units)
+			}
+			end := int64(1) << SourceShift
+			if p.config.Sources[i].Units == nil {
+				end = source.Samples
+			}
+			for place := range order.Len() {
+				if unit := order.At(place); unit < 0 || unit >= end {
+					return fault.Corruptf("%s: place %d has unit %d; there are %d", path, place, unit, end)
+				}
 			}
 		}
 	}
@@ -219,25 +244,8 @@ func parseSaved(path string, text []byte) (saved, error) {
 	if again, err := s.encode(); err != nil || string(again) != string(text) {
 		return s, fault.Corruptf("%s: its checksum does not match", path)
 	}
-	for i, source := range s.Sources {
-		for b, u := range source.Buckets {
-			at := int64(0)
-			for j, g := range u.Segments {
-				if g.Low != at || g.High <= g.Low || g.High > u.Units || g.Waiting < 1 || g.Waiting > g.High-g.Low ||
-					g.Entry < 0 || g.Entry >= g.Exit || g.Exit > len(s.Levels) {
-					return s, fault.Corruptf("%s: segment %d of source %d, bucket %d cannot be: %+v", path, j, i, b, g)
-				}
-				at = g.High
-			}
-			if at != u.Units {
-				return s, fault.Corruptf("%s: source %d, bucket %d has %d units, and its segments %d", path, i, b, u.Units, at)
-			}
-		}
-		for _, r := range source.Runs {
-			if r.Entry < 0 || r.Entry >= r.Exit || r.Exit > len(s.Levels) {
-				return s, fault.Corruptf("%s: a run of source %d cannot be: %+v", path, i, r)
-			}
-		}
+	if problem := s.problem(); problem != "" {
+		return s, fault.Corruptf("%s: %s", path, problem)
 	}
 	return s, nil
 }
@@ -248,4 +256,64 @@ func missing(err error) error {
 		return fmt.Errorf("there is no whole plan: %w", err)
 	}
 	return err
+}
+
+// problem says what of a plan cannot be; empty: nothing. After it, nothing that it
+// holds leads outside of anything else in it.
+func (s *saved) problem() string {
+	if f := s.First; f.Steps < 0 || f.Tokens < 0 || f.LayerSum < 0 {
+		return fmt.Sprintf("it begins at %+v", f)
+	}
+	if len(s.Levels) == 0 {
+		return "it has no levels"
+	}
+	metrics := len(s.Levels[0].Difficulty)
+	known := s.Levels
+	if s.Basis != nil {
+		if known = append(slices.Clone(known), s.Basis.Levels...); len(s.Basis.Levels) == 0 || len(s.Basis.Pools) != len(s.Basis.Levels) {
+			return fmt.Sprintf("its stages are based on %d levels and %d pools", len(s.Basis.Levels), len(s.Basis.Pools))
+		}
+		for l, pools := range s.Basis.Pools {
+			same := func(pools []int64, source savedSource) bool { return len(pools) == len(source.Buckets) }
+			if !slices.EqualFunc(pools, s.Sources, same) {
+				return fmt.Sprintf("the pools of level %d that its stages are based on are not those of its sources", l)
+			}
+		}
+	}
+	for l, level := range known {
+		if len(level.Difficulty) != metrics || level.Floor != nil && len(level.Floor) != metrics {
+			return fmt.Sprintf("level %d of %d is of %d metrics and %d floors, not of %d", l, len(known), len(level.Difficulty), len(level.Floor), metrics)
+		}
+	}
+	for i := range s.Sources {
+		if problem := s.Sources[i].problem(len(s.Levels), metrics, len(s.Uses)); problem != "" {
+			return fmt.Sprintf("source %d: %s", i, problem)
+		}
+	}
+	return ""
+}
+
+func (s *savedSource) problem(levels, metrics, uses int) string {
+	if s.Samples < 0 || len(s.Never) != metrics {
+		return fmt.Sprintf("it has %d samples, and %d metrics of %d", s.Samples, len(s.Never), metrics)
+	}
+	for b, u := range s.Buckets {
+		at := int64(0)
+		for j, g := range u.Segments {
+			if g.Low != at || g.High <= g.Low || g.High > u.Units || g.Waiting < 1 || g.Waiting > g.High-g.Low ||
+				g.Entry < 0 || g.Entry >= g.Exit || g.Exit > levels || len(g.Used) != uses {
+				return fmt.Sprintf("segment %d of bucket %d cannot be: %+v", j, b, g)
+			}
+			at = g.High
+		}
+		if at != u.Units {
+			return fmt.Sprintf("bucket %d has %d units, and its segments %d", b, u.Units, at)
+		}
+	}
+	for _, r := range s.Runs {
+		if r.Entry < 0 || r.Entry >= r.Exit || r.Exit > levels || len(r.Deciles) != metrics {
+			return fmt.Sprintf("a run cannot be: %+v", r)
+		}
+	}
+	return ""
 }

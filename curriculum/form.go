@@ -114,19 +114,19 @@ func (w *walk) mixture(s *Stage, pools [][]int64, length int) ([][]float64, erro
 // known returns the pools at the last known level that admits no more than the
 // stage does, so that a bucket which is served is never empty; nil: not known.
 func (w *walk) known(s *Stage) [][]int64 {
-	if w.pools == nil {
+	if w.Pools == nil {
 		return nil
 	}
 	at := 0
-	for l := range w.levels {
-		if w.levels[l].equal(level{s.Difficulty, s.Floor}) {
-			return w.pools[l]
+	for l := range w.Levels {
+		if w.Levels[l].equal(level{s.Difficulty, s.Floor}) {
+			return w.Pools[l]
 		}
-		if !slices.ContainsFunc(indices(s.Difficulty), func(m int) bool { return w.levels[l].Difficulty[m] > s.Difficulty[m] }) {
+		if !slices.ContainsFunc(indices(s.Difficulty), func(m int) bool { return w.Levels[l].Difficulty[m] > s.Difficulty[m] }) {
 			at = l
 		}
 	}
-	return w.pools[at]
+	return w.Pools[at]
 }
 
 func indices[T any](list []T) []int {

@@ -17,8 +17,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 
+	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/internal/keyed"
 )
 
@@ -44,7 +46,8 @@ type Plan struct {
 	end       Position
 	stages    []Stage
 	levels    []level
-	uses      []int         // distinct inputs that the rows of a unit take in
+	uses      []int         // distinct inputs that the rows of a unit take in; they only become more
+	basis     basis         // what the stages were walked with
 	units     [][]units     // of each source, in each bucket
 	runs      [][]run       // samples of each source, by cell
 	never     [][][10]int64 // samples of each source that are never admitted, in each tenth of each metric
@@ -76,7 +79,7 @@ func Compile(ctx context.Context, c Config) (_ *Plan, err error) {
 			p.Close()
 		}
 	}()
-	if err := p.walk(nil, nil); err != nil {
+	if err := p.walk(basis{}); err != nil {
 		return nil, err
 	}
 	if c.ScheduleOnly {
@@ -89,11 +92,11 @@ func Compile(ctx context.Context, c Config) (_ *Plan, err error) {
 		if len(c.Buckets) == 1 || round == maxRounds {
 			break
 		}
-		before := p.levels
-		if err := p.walk(p.pools(), before); err != nil {
+		before, uses := p.levels, len(p.uses)
+		if err := p.walk(basis{before, p.pools()}); err != nil {
 			return nil, err
 		}
-		if slices.EqualFunc(before, p.levels, level.equal) {
+		if slices.EqualFunc(before, p.levels, level.equal) && len(p.uses) == uses {
 			break
 		}
 	}
@@ -116,13 +119,21 @@ func newPlan(c Config) *Plan {
 	return p
 }
 
-// walk sets stages, levels, uses and end.
-func (p *Plan) walk(pools [][][]int64, levels []level) error {
-	w := walk{Config: &p.config, key: p.key, first: p.first, pools: pools, levels: levels}
+// A basis is what a walk knows of the pools: units of [level][source][bucket], and
+// which levels these are; nil: nothing yet.
+type basis struct {
+	Levels []level     `json:"levels"`
+	Pools  [][][]int64 `json:"pools"`
+}
+
+// walk sets stages, levels and end, and adds to uses.
+func (p *Plan) walk(b basis) error {
+	w := walk{Config: &p.config, key: p.key, first: p.first, basis: b}
+	p.basis = b
 	if err := w.run(); err != nil {
 		return err
 	}
-	p.stages, p.end, p.levels, p.uses = w.stages, w.end, nil, nil
+	p.stages, p.end, p.levels = w.stages, w.end, nil
 	if shapes := p.Shapes(); len(shapes) > p.config.Shapes {
 		return invalid("shapes", "the plan has %d distinct batch shapes and the budget is %d; each is compiled once: "+
 			"raise 'step' of the length or keep pace, or allow more with 'shapes: %d'", len(shapes), p.config.Shapes, len(shapes))
@@ -227,6 +238,9 @@ func (p *Plan) fillPools() error {
 func (p *Plan) emptyPool(s *Stage, source int, f *Form) error {
 	c := &p.config
 	prefix := c.Sources[source].prefix()
+	if len(c.Sources[source].Columns) < len(c.Admit) { // opened again, so it was filled once
+		return fault.Corruptf("%s: %snothing is admitted at step %d; remove %s to plan anew", filepath.Join(c.Dir, planName), prefix, s.First, c.Dir)
+	}
 	gates, err := p.gates(source)
 	if err != nil {
 		return err

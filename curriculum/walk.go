@@ -38,10 +38,9 @@ func (l level) equal(other level) bool {
 // A walk steps through the run from stage to stage.
 type walk struct {
 	*Config
+	basis
 	key    keyed.Key
-	first  Position    // where the run begins
-	pools  [][][]int64 // units of [level][source][bucket]; nil: not known yet
-	levels []level     // that pools are of
+	first  Position // where the run begins
 	stages []Stage
 	end    Position
 }
