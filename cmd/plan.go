@@ -18,6 +18,7 @@ type planFlags struct {
 	schedule bool
 	diff     bool
 	all      bool
+	from     string
 	json     bool
 }
 
@@ -40,6 +41,9 @@ values.
 With --schedule neither corpora nor indexes need to be there: the plan then has
 no samples, and where rows have several lengths they count as equally full.
 
+With --from the plan goes on from an earlier run's checkpoint, as 'gradus train
+--from' does, and says what becomes of the samples of that run.
+
 With --diff two recipes are compared: the keys that differ, their stages and
 totals side by side, and the first step at which their batches differ.
 
@@ -60,13 +64,17 @@ rows of a batch, padding, the tokens kept and the learning rate.`,
 			return cobra.ExactArgs(1)(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if o.diff && o.svg != "" {
+			switch {
+			case o.diff && o.svg != "":
 				return fault.Invalidf("--svg draws one plan, and --diff compares two; leave one of them out")
-			}
-			if o.diff {
+			case o.diff && o.from != "":
+				return fault.Invalidf("--from goes with one recipe, and --diff compares two; leave one of them out")
+			case o.schedule && o.from != "":
+				return fault.Invalidf("--from needs the corpora that --schedule does without; leave one of them out")
+			case o.diff:
 				return runPlanDiff(cmd, args[0], args[1], o)
 			}
-			b, err := openPlan(cmd.Context(), args[0], o.schedule)
+			b, err := openPlan(cmd.Context(), args[0], recipe.Options{ScheduleOnly: o.schedule, From: o.from})
 			if err != nil {
 				return err
 			}
@@ -87,6 +95,7 @@ rows of a batch, padding, the tokens kept and the learning rate.`,
 	f := cmd.Flags()
 	f.StringVar(&o.svg, "svg", "", "draw the plan into this file")
 	f.BoolVar(&o.schedule, "schedule", false, "stages and shapes only, without corpora and indexes")
+	f.StringVar(&o.from, "from", "", "a checkpoint of an earlier run, or its directory, to go on from with this recipe")
 	f.BoolVar(&o.diff, "diff", false, "compare two recipes")
 	f.BoolVar(&o.all, "all", false, "print every line of a long plan")
 	f.BoolVar(&o.json, "json", false, "print the plan as JSON")
@@ -104,13 +113,13 @@ func openRecipe(ctx context.Context, path string) (*recipe.Bound, error) {
 
 // openPlan is openRecipe, or the schedule only. Where files are missing, the
 // error says that the schedule does without them.
-func openPlan(ctx context.Context, path string, schedule bool) (*recipe.Bound, error) {
+func openPlan(ctx context.Context, path string, o recipe.Options) (*recipe.Bound, error) {
 	r, err := recipe.Load(path)
 	if err != nil {
 		return nil, err
 	}
-	b, err := recipe.Open(ctx, r, recipe.Options{ScheduleOnly: schedule})
-	if err != nil && !schedule && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fault.Invalid) && namesNoFiles(r)) {
+	b, err := recipe.Open(ctx, r, o)
+	if err != nil && !o.ScheduleOnly && o.From == "" && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fault.Invalid) && namesNoFiles(r)) {
 		return nil, fmt.Errorf("%w; 'gradus plan --schedule %s' shows the stages without corpus and index", err, path)
 	}
 	return b, err

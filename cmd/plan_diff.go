@@ -28,7 +28,7 @@ func runPlanDiff(cmd *cobra.Command, first, second string, o planFlags) error {
 	d := planDiff{Paths: [2]string{first, second}}
 	var bound [2]*recipe.Bound
 	for i, path := range d.Paths {
-		b, err := openPlan(cmd.Context(), path, o.schedule)
+		b, err := openPlan(cmd.Context(), path, recipe.Options{ScheduleOnly: o.schedule})
 		if err != nil {
 			return err
 		}
@@ -191,7 +191,7 @@ func (d *planDiff) printSteps(w io.Writer, names [2]string) {
 			return "never"
 		}
 		for i, v := range d.Totals {
-			if end := v.Start.Steps + v.Run.Steps; *step == end {
+			if *step == v.Run.Steps {
 				return fmt.Sprintf("step %d, where %s ends", *step, names[i])
 			}
 		}

@@ -23,10 +23,11 @@ func printPlan(out io.Writer, v planView) error {
 	}
 	fmt.Fprintf(&b, "\n%s\n", v.Sample)
 	v.printSources(&b)
-	if v.Start.Steps > 0 {
-		fmt.Fprintf(&b, "it goes on from step %d, after %s tokens\n", v.Start.Steps, count(v.Start.Tokens))
+	if v.From != nil {
+		printOrigin(&b, v.From)
+	} else {
+		b.WriteByte('\n')
 	}
-	b.WriteByte('\n')
 	v.printStages(&b)
 	v.printPasses(&b)
 	v.printTokens(&b)
@@ -216,9 +217,9 @@ func (v *planView) printTokens(w io.Writer) {
 	if e == nil {
 		return
 	}
-	total := float64(v.Run.Tokens)
+	total := float64(v.part().Tokens)
 	share := func(x float64) string { return fmt.Sprintf("%s (%.3g%%)", count(int64(x+0.5)), 100*x/total) }
-	fmt.Fprintf(w, "\nOf %s tokens of rows, %s predict the next one", count(v.Run.Tokens), share(e.Inputs))
+	fmt.Fprintf(w, "\nOf %s tokens of rows, %s predict the next one", count(v.part().Tokens), share(e.Inputs))
 	if padding(*e) > 0 {
 		fmt.Fprintf(w, "; %s are padding", share(e.Padding))
 	}
@@ -237,6 +238,10 @@ func (v *planView) printTokens(w io.Writer) {
 
 func (v *planView) printCosts(out io.Writer) {
 	flops := v.Same.FLOPs > 0
+	name := "this run"
+	if v.From != nil {
+		name = "this run from here on"
+	}
 	fmt.Fprintln(out)
 	w := rightAligned(out)
 	fmt.Fprint(w, "\tsteps\ttokens\tlayer-tokens\t")
@@ -247,7 +252,7 @@ func (v *planView) printCosts(out io.Writer) {
 	for _, c := range []struct {
 		name string
 		cost planCost
-	}{{"this run", v.Run}, {"plain run of its budget", v.Baseline}, {"plain run of its steps", v.Same}} {
+	}{{name, v.part()}, {"plain run of its budget", v.Baseline}, {"plain run of its steps", v.Same}} {
 		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t", c.name, c.cost.Steps, count(c.cost.Tokens), count(int64(c.cost.LayerTokens)))
 		if flops {
 			fmt.Fprintf(w, "%.3g\t", c.cost.FLOPs)
@@ -259,7 +264,7 @@ func (v *planView) printCosts(out io.Writer) {
 		count(int64(v.Same.LayerTokens)), lessOrMore(v.Saving.LayerTokens))
 	if flops {
 		fmt.Fprintf(out, "In FLOPs it spends %s. A plain run sees %s tokens for its FLOPs; it sees %s.\n",
-			strings.TrimPrefix(lessOrMore(v.Saving.FLOPs), "spends "), count(v.Saving.TokensForFLOPs), count(v.Run.Tokens))
+			strings.TrimPrefix(lessOrMore(v.Saving.FLOPs), "spends "), count(v.Saving.TokensForFLOPs), count(v.part().Tokens))
 	} else if v.Schedule && v.Parameters == 0 && !strings.HasPrefix(v.Model, "external") {
 		fmt.Fprintln(out, "FLOPs are not known without the corpus: name its size in model.vocabulary.")
 	}

@@ -24,7 +24,8 @@ type planView struct {
 	Sources    []planFrom `json:"sources"`
 	Metrics    []string   `json:"metrics"`
 
-	Start  planCost           `json:"start"` // of the plan; where an earlier run stands, if there is one
+	From   *recipe.Origin     `json:"from,omitempty"` // the earlier run that it goes on from
+	Start  planCost           `json:"start"`          // where that stands; FLOPs count from here
 	Stages []planStage        `json:"stages"`
 	Shapes []curriculum.Shape `json:"shapes"`
 
@@ -34,7 +35,7 @@ type planView struct {
 	Repeated float64                 `json:"repeated"`          // tokens of rows that an earlier row of the unit has
 	LeftOver int64                   `json:"left_over"`         // inputs of admitted samples that no unit holds
 	Passes   []planPasses            `json:"passes,omitempty"`  // of each metric
-	Run      planCost                `json:"run"`               // of the plan's steps
+	Run      planCost                `json:"run"`               // where it ends
 	Baseline planCost                `json:"baseline"`          // the same budget, spent plainly
 	Same     planCost                `json:"baseline_of_steps"` // as many steps, plainly
 	Saving   planSaving              `json:"saving"`            // beside Same
@@ -77,6 +78,10 @@ func (c planCost) minus(d planCost) planCost {
 	return planCost{c.Steps - d.Steps, c.Tokens - d.Tokens, c.LayerTokens - d.LayerTokens, c.FLOPs - d.FLOPs}
 }
 
+// part is what the plan's own steps cost: all of them, unless it goes on from an
+// earlier run.
+func (v *planView) part() planCost { return v.Run.minus(v.Start) }
+
 func costAt(p curriculum.Position) planCost {
 	return planCost{Steps: p.Steps, Tokens: p.Tokens, LayerTokens: p.LayerTokens()}
 }
@@ -95,7 +100,7 @@ func viewPlan(b *recipe.Bound) planView {
 	v := planView{
 		Name: r.Name, Recipe: r.Hash(), Sample: sampleWords(r), Units: unitWords(r), Control: r.Control, HeldOut: b.HeldOut(), Clock: r.Budget.Clock,
 		Schedule: schedule, Warnings: append([]string{}, b.Warnings...), Metrics: append([]string{}, b.Metrics()...),
-		Start: costAt(plan.PositionAt(plan.First())), Shapes: plan.Shapes(), Samples: b.Samples(), Pool: -1,
+		From: b.Origin(), Start: costAt(plan.PositionAt(plan.First())), Shapes: plan.Shapes(), Samples: b.Samples(), Pool: -1,
 	}
 	counted := !r.External() && (!schedule || r.Model.Vocabulary > 0) // FLOPs can be
 	v.Model = modelWords(b, counted)
@@ -131,7 +136,7 @@ func viewPlan(b *recipe.Bound) planView {
 	}
 	end := costAt(plan.End())
 	end.FLOPs = flops
-	v.Run = end.minus(v.Start)
+	v.Run = end
 	v.setPlain(b, counted)
 	if !schedule {
 		v.setServed(plan)
@@ -156,11 +161,12 @@ func (v *planView) setPlain(b *recipe.Bound, counted bool) {
 		left /= float64(rows) * float64(full)
 	}
 	v.Baseline = plain(int64(math.Ceil(left)))
-	v.Same = plain(v.Run.Steps)
-	v.Saving.LayerTokens = 1 - v.Run.LayerTokens/v.Same.LayerTokens
+	run := v.part()
+	v.Same = plain(run.Steps)
+	v.Saving.LayerTokens = 1 - run.LayerTokens/v.Same.LayerTokens
 	if counted {
-		v.Saving.FLOPs = 1 - v.Run.FLOPs/v.Same.FLOPs
-		v.Saving.TokensForFLOPs = int64(v.Run.FLOPs / v.Same.FLOPs * float64(v.Same.Tokens))
+		v.Saving.FLOPs = 1 - run.FLOPs/v.Same.FLOPs
+		v.Saving.TokensForFLOPs = int64(run.FLOPs / v.Same.FLOPs * float64(v.Same.Tokens))
 	}
 }
 
@@ -173,7 +179,7 @@ func (v *planView) setServed(plan *curriculum.Plan) {
 		v.Expect.Padding += s.Expect.Padding
 		v.Expect.Discarded += s.Expect.Discarded
 	}
-	if again := float64(v.Run.Tokens) - v.Expect.Inputs - v.Expect.Padding; again > 0.5 { // not a rounding error
+	if again := float64(v.part().Tokens) - v.Expect.Inputs - v.Expect.Padding; again > 0.5 { // not a rounding error
 		v.Repeated = again
 	}
 	for i, tenths := range plan.Passes() {
