@@ -54,6 +54,13 @@ func timed(seconds []float64) Timed {
 	return t
 }
 
+// Asked is single steps by the clock, and by the processor time they took: other
+// programs delay the one and not the other.
+type Asked struct {
+	Wall      Timed `json:"wall"`
+	Processor Timed `json:"processor"`
+}
+
 // Walked is every step of a plan, those that change the difficulty apart.
 type Walked struct {
 	Change Timed `json:"change"`
@@ -89,7 +96,7 @@ type holder struct {
 // runPlan is the command plan: it compiles a plan and answers
 //
 //	from STEP N   N steps in a row: Drawn
-//	at N          N steps at random, one by one: Timed
+//	at N          N steps at random, one by one: Asked
 //	walk          the whole plan, step by step: Walked
 func runPlan(args []string) error {
 	f := flag.NewFlagSet("plan", flag.ExitOnError)
@@ -207,16 +214,17 @@ func (h *holder) check(step int64, ids []int64) error {
 }
 
 // at draws n steps, each at random of the whole plan.
-func (h *holder) at(n int) Timed {
-	seconds := make([]float64, n)
+func (h *holder) at(n int) Asked {
+	wall, used := make([]float64, n), make([]float64, n)
 	var ids []int64
-	for i := range seconds {
+	for i := range n {
 		step := int64(h.steps.Uint64N(uint64(h.plan.Steps())))
-		began := time.Now()
+		before, began := processor(), time.Now()
 		ids = h.sampler.At(ids[:0], step)
-		seconds[i] = time.Since(began).Seconds()
+		wall[i] = time.Since(began).Seconds()
+		used[i] = processor() - before
 	}
-	return timed(seconds)
+	return Asked{timed(wall), timed(used)}
 }
 
 // walk draws the whole plan, and times each step.
