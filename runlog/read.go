@@ -45,6 +45,24 @@ func Read(path string) (*Log, error) {
 	}
 }
 
+// ReadStep returns one step of the run log at path, and reads no further than that.
+// A log that does not reach it is fault.Corrupt.
+func ReadStep(path string, step int64) (Step, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Step{}, fmt.Errorf("runlog: %w", err)
+	}
+	defer f.Close()
+	s, err := newScanner(path, f)
+	if err != nil {
+		return Step{}, err
+	}
+	if err := s.reach(step); err != nil {
+		return Step{}, err
+	}
+	return s.prev, nil
+}
+
 // scanner reads a log line by line and checks each against the one before.
 type scanner struct {
 	path   string

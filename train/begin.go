@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/runlog"
 )
@@ -43,10 +44,34 @@ func (r *run) open() error {
 	if r.result.Step < r.Plan.First() {
 		return fault.Corruptf("%s has no checkpoint of step %d, from which its plan begins; start it again with --from in another directory", r.Dir, r.Plan.First())
 	}
+	if err := r.goesOn(path); err != nil {
+		return err
+	}
 	if r.log, err = runlog.Resume(path, r.result.Step); err != nil {
 		return err
 	}
 	r.flops = r.log.Last().FLOPs
+	return nil
+}
+
+// goesOn holds that the plan serves what the checkpoint's last step served: a plan
+// that was removed and made anew is another one if the run had gone on from another.
+func (r *run) goesOn(path string) error {
+	if r.result.Step <= r.Plan.First() {
+		return nil
+	}
+	last, err := runlog.ReadStep(path, r.result.Step)
+	if err != nil {
+		return err
+	}
+	b, err := r.Batches.Make(last.Step-1, 0, 1)
+	if err != nil {
+		return err
+	}
+	if now := curriculum.Digest(last.Step-1, b.IDs); now != last.Digest {
+		return fault.Mismatchf("%s has digest %s at step %d, and the plan serves %s: it is not the plan that the run began with; "+
+			"put that back, or start again in another directory, with --from if the run had it", path, last.Digest, last.Step, now)
+	}
 	return nil
 }
 
@@ -75,7 +100,7 @@ func (r *run) goOn(path string) error {
 	}
 	r.result = Result{Step: st.Step, HeldOut: st.HeldOut, Checkpoint: checkpoint}
 	r.saved, r.seconds = st.Step, st.Seconds
-	earlier := filepath.Join(filepath.Dir(filepath.Dir(r.From)), runlog.FileName)
+	earlier := filepath.Join(r.From, "..", "..", runlog.FileName)
 	if r.log, err = runlog.GoOn(path, r.Run, earlier, st.Step); err != nil {
 		return err
 	}
