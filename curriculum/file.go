@@ -110,8 +110,11 @@ func fileSum(path string) (uint32, error) {
 	return h.Sum32(), err
 }
 
-// Kept reports whether a directory holds a plan.
+// Kept reports whether a directory holds a plan; "" is none.
 func Kept(dir string) bool {
+	if dir == "" {
+		return false
+	}
 	_, err := os.Stat(filepath.Join(dir, planName))
 	return err == nil
 }

@@ -1,174 +1,19 @@
 package recipe
 
 import (
-	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/gradus-ml/gradus/arrange"
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/curriculum"
-	"github.com/gradus-ml/gradus/internal/atomicfile"
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/runlog"
 	"github.com/gradus-ml/gradus/train"
 )
-
-// A directory that keeps a plan keeps beside it what the plan was made of, so
-// that another run can go on from it when the corpora have grown since.
-const madeOfName = "made-of.json"
-
-// madeOf is what a plan was made of.
-type madeOf struct {
-	Format  int            `json:"format"`
-	Recipe  string         `json:"recipe"` // hash
-	Sources []madeOfSource `json:"sources"`
-	From    *madeOfEarlier `json:"from,omitempty"`
-}
-
-type madeOfSource struct {
-	Name        string   `json:"name,omitempty"`
-	Fingerprint string   `json:"fingerprint"`
-	Documents   int64    `json:"documents"`
-	Tokens      int64    `json:"tokens"`
-	Index       string   `json:"index,omitempty"` // checksum of its metrics
-	Held        *heldOut `json:"held,omitempty"`
-}
-
-// heldOut says how a source's held-out text was chosen. A run that goes on from
-// another keeps its choice, also where the corpus has grown: what was held out
-// must never be trained on, or losses would not compare.
-type heldOut struct {
-	Documents int64   `json:"documents"` // of the corpus when it was chosen
-	Tokens    int64   `json:"tokens"`
-	Share     float64 `json:"share"`
-	Seed      uint64  `json:"seed"`
-	Window    int     `json:"window"`
-}
-
-type madeOfEarlier struct {
-	Plan string `json:"plan"` // what that run's plan was made of: a hash
-	Step int64  `json:"step"`
-}
-
-const madeOfFormat = 1
-
-// hash names everything a plan follows from.
-func (m *madeOf) hash() string {
-	text, err := json.Marshal(m)
-	if err != nil { // plain values only
-		panic(fmt.Sprintf("recipe: %v", err))
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
-}
-
-func readMadeOf(dir string) (*madeOf, error) {
-	path := filepath.Join(dir, madeOfName)
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	var m madeOf
-	if err := json.Unmarshal(text, &m); err != nil {
-		return nil, fault.Corruptf("%s: %w", path, err)
-	}
-	if m.Format != madeOfFormat {
-		return nil, fault.Mismatchf("%s: format %d; this program reads format %d", path, m.Format, madeOfFormat)
-	}
-	return &m, nil
-}
-
-func (m *madeOf) write(dir string) error {
-	return atomicfile.Write(filepath.Join(dir, madeOfName), func(w io.Writer) error {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(m)
-	})
-}
-
-// describe returns what the plan is made of.
-func (b *Bound) describe() (*madeOf, error) {
-	m := &madeOf{Format: madeOfFormat, Recipe: b.Recipe.Hash()}
-	for i := range b.Sources {
-		s := &b.Sources[i]
-		fingerprint, err := s.Corpus.Fingerprint()
-		if err != nil {
-			return nil, err
-		}
-		of := madeOfSource{Name: s.Name, Fingerprint: fingerprint, Documents: s.Corpus.Documents(), Tokens: s.Corpus.Tokens(), Held: s.held}
-		if s.Index != nil {
-			metrics, err := json.Marshal(s.Index.Manifest().Metrics)
-			if err != nil {
-				return nil, err
-			}
-			sum := sha256.Sum256(metrics)
-			of.Index = hex.EncodeToString(sum[:8])
-		}
-		m.Sources = append(m.Sources, of)
-	}
-	if b.origin != nil {
-		m.From = &madeOfEarlier{b.origin.made.hash(), b.origin.step}
-	}
-	return m, nil
-}
-
-// keep settles the plan's identity: what it is made of, which a directory that
-// keeps it remembers.
-func (b *Bound) keep(c *curriculum.Config, dir string) error {
-	now, err := b.describe()
-	if err != nil {
-		return err
-	}
-	if curriculum.Kept(dir) {
-		then, err := readMadeOf(dir)
-		if err != nil {
-			return err
-		}
-		if b.origin == nil {
-			now.From = then.From
-		}
-		if err := now.same(then, dir); err != nil {
-			return err
-		}
-	} else if err := now.write(dir); err != nil {
-		return err
-	}
-	c.Identity = now.hash()
-	return nil
-}
-
-// same reports what differs between what a plan would be made of and what the one
-// in dir was.
-func (m *madeOf) same(then *madeOf, dir string) error {
-	const anew = "go on from one of its checkpoints with --from in another directory, or start anew"
-	switch {
-	case m.hash() == then.hash():
-		return nil
-	case m.Recipe != then.Recipe:
-		return fault.Mismatchf("%s was made by another recipe (%s, this one is %s); resume with the recipe it began with, %s", dir, then.Recipe, m.Recipe, anew)
-	case len(m.Sources) != len(then.Sources):
-		return fault.Mismatchf("%s was made of %d sources, and there are %d; %s", dir, len(then.Sources), len(m.Sources), anew)
-	}
-	for i, s := range m.Sources {
-		name := cmp.Or(s.Name, "the corpus")
-		switch was := then.Sources[i]; {
-		case s.Fingerprint != was.Fingerprint:
-			return fault.Mismatchf("%s was made from another corpus: %s had %d tokens (%s), and has %d (%s); %s",
-				dir, name, was.Tokens, was.Fingerprint, s.Tokens, s.Fingerprint, anew)
-		case s.Index != was.Index:
-			return fault.Mismatchf("%s was made from another index of %s; %s", dir, name, anew)
-		}
-	}
-	return fault.Mismatchf("%s goes on from another run or step; %s", dir, anew)
-}
 
 // An origin is the earlier run that a plan goes on from.
 type origin struct {
@@ -216,7 +61,7 @@ func (b *Bound) openOrigin(path string) (err error) {
 	if err != nil {
 		return err
 	}
-	run := filepath.Dir(filepath.Dir(path))
+	run := filepath.Join(path, "..", "..") // of whatever is a path of it, with a slash at its end too
 	o := &origin{checkpoint: path, step: st.Step}
 	b.origin = o
 	if o.recipe, err = Load(filepath.Join(run, FileName)); err != nil {
@@ -231,6 +76,9 @@ func (b *Bound) openOrigin(path string) (err error) {
 	} else if err != nil {
 		return err
 	}
+	if have, want := len(o.made.Sources), len(o.recipe.sources()); have != want {
+		return fault.Corruptf("%s has %d sources, and %s %d", filepath.Join(dir, madeOfName), have, o.recipe.Path(), want)
+	}
 	if err := b.matchSources(dir); err != nil {
 		return err
 	}
@@ -240,6 +88,7 @@ func (b *Bound) openOrigin(path string) (err error) {
 		return err
 	}
 	for i := range c.Sources {
+		c.Sources[i].Samples = o.sources[i].samples.Len()
 		if o.recipe.Sample.Documents {
 			c.Sources[i].Units = o.sources[i].units
 		}
@@ -251,7 +100,27 @@ func (b *Bound) openOrigin(path string) (err error) {
 	if st.Step < o.plan.First() || st.Step > o.plan.Steps() {
 		return fault.Corruptf("%s is of step %d, and the plan of its run has steps %d to %d", path, st.Step, o.plan.First(), o.plan.Steps())
 	}
+	if err := o.served(filepath.Join(run, runlog.FileName)); err != nil {
+		return err
+	}
 	o.reached = o.plan.Reached(st.Step)
+	return nil
+}
+
+// served holds that the earlier run's log has what its plan serves: a plan that was
+// removed and made anew may be another one.
+func (o *origin) served(path string) error {
+	if o.step == o.plan.First() {
+		return nil
+	}
+	line, err := runlog.ReadStep(path, o.step)
+	if err != nil {
+		return err
+	}
+	if now := curriculum.Digest(o.step-1, o.plan.Sampler().At(nil, o.step-1)); now != line.Digest {
+		return fault.Mismatchf("%s has digest %s at step %d, and its plan serves %s: the plan was made anew and is another, so nobody can say what the run has served",
+			path, line.Digest, o.step, now)
+	}
 	return nil
 }
 
@@ -263,7 +132,7 @@ func (b *Bound) matchSources(dir string) error {
 	for i := range b.Sources {
 		s := &b.Sources[i]
 		k := slices.IndexFunc(o.made.Sources, func(was madeOfSource) bool { return was.Name == s.Name })
-		if k < 0 && len(b.Sources) == 1 && len(o.made.Sources) == 1 {
+		if k < 0 && len(o.made.Sources) == 1 && (len(b.Sources) == 1 || o.made.Sources[0].Name == "" && begins(s.Corpus, o.made.Sources[0])) {
 			k = 0 // it has got a name, or lost it
 		}
 		o.of = append(o.of, k)
@@ -312,6 +181,16 @@ func (b *Bound) matchSources(dir string) error {
 	return nil
 }
 
+// begins reports whether a corpus is what a source was, or that and more.
+func begins(c *corpus.Corpus, was madeOfSource) bool {
+	head, err := c.Head(was.Documents, was.Tokens)
+	if err != nil {
+		return false
+	}
+	fingerprint, err := head.Fingerprint()
+	return err == nil && fingerprint == was.Fingerprint
+}
+
 // holdOutAsBefore holds out what the earlier run did.
 func (b *Bound) holdOutAsBefore(s *BoundSource, was *heldOut) error {
 	head, err := s.Corpus.Head(was.Documents, was.Tokens)
@@ -352,11 +231,18 @@ func (b *Bound) samplesOf(source int, sample int64) (k int, low, high int64) {
 func (b *Bound) done(source int, sample int64) bool {
 	k, low, high := b.samplesOf(source, sample)
 	for id := low; id < high; id++ {
-		if !b.origin.reached.Done(k, id) {
+		if !b.origin.reached.Done(k, id) && !b.origin.empty(k, id) {
 			return false
 		}
 	}
 	return low < high
+}
+
+// empty reports whether a sample of the earlier run has no inputs, so that no unit
+// held it and it is nowhere to be served.
+func (o *origin) empty(k int, sample int64) bool {
+	start, end := o.sources[k].samples.Span(sample)
+	return end-start < 2
 }
 
 func (b *Bound) was(source int, sample int64) bool {
