@@ -66,8 +66,8 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s: %+v", what, s)
 		}
 	}
-	if _, err := os.Stat(o.dir); !os.IsNotExist(err) {
-		t.Errorf("%s is left behind: %v", o.dir, err)
+	if left, err := os.ReadDir(o.dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 	l := o.enlarged()
 	l.large, l.samples = true, sizes{70_000}

@@ -28,6 +28,7 @@ import (
 // options of the benchmark; the flags say what they are.
 type options struct {
 	dir, out      string
+	indexes       string // directory of the indexes
 	python        string
 	numpy         bool
 	parts         string
@@ -133,8 +134,16 @@ func run(ctx context.Context, o options) (err error) {
 	if err := os.MkdirAll(o.dir, 0o777); err != nil {
 		return err
 	}
+	// Everything lies in a directory of this run, which goes with it; but indexes
+	// that are to be kept.
+	o.indexes = o.dir
+	if o.dir, err = os.MkdirTemp(o.dir, "run-"); err != nil {
+		return err
+	}
+	work := o.dir
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	if !o.keep {
-		defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
+		o.indexes = work
 	}
 	r := Report{Command: "make bench-curriculum" + givenFlags(), Machine: thisMachine(), Revision: revision(), Seed: o.seed, Load: [2]float64{load(), 0}}
 	found, why, err := findOriginal(ctx, o)

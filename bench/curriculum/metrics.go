@@ -49,7 +49,7 @@ func metricNames(n int) string {
 
 // prepareIndex makes the index of so many samples, or finds it made.
 func prepareIndex(ctx context.Context, o options, samples int64) (string, error) {
-	dir := filepath.Join(o.dir, fmt.Sprintf("index-%d-%d", o.seed, samples))
+	dir := filepath.Join(o.indexes, fmt.Sprintf("index-%d-%d", o.seed, samples))
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}

@@ -35,8 +35,11 @@ func timesCell(s Spread) string {
 	return fmt.Sprintf("**%s** (%s to %s)", si(s.Median), si(s.Min), si(s.Max))
 }
 
-// secondsCell writes a duration with its range.
+// secondsCell writes a duration with its range; what is 0 was not measured.
 func secondsCell(s Spread) string {
+	if s.Max == 0 {
+		return "-"
+	}
 	return fmt.Sprintf("%s (%s to %s)", duration(s.Median), duration(s.Min), duration(s.Max))
 }
 

@@ -172,7 +172,7 @@ func randomPage(p *printer, drawings []Drawing) {
 	p.line("| samples | stages | steps a round | median | 99 %% take at most | longest | processor, median | 99 %% | longest |")
 	p.line("|---:|---:|---:|---|---|---|---|---|---|")
 	for _, d := range drawings {
-		p.line("| %s | %s | %s | %s | **%s** | %s | %s | **%s** | %s |", grouped(d.Samples), grouped(d.Stages), grouped(int64(d.Random.Calls)),
+		p.line("| %s | %s | %s | %s | %s | %s | %s | %s | %s |", grouped(d.Samples), grouped(d.Stages), grouped(int64(d.Random.Calls)),
 			secondsCell(d.Random.Median), secondsCell(d.Random.P99), secondsCell(d.Random.Max),
 			secondsCell(d.Random.UsedMedian), secondsCell(d.Random.UsedP99), secondsCell(d.Random.UsedMax))
 	}
