@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 
 	"github.com/gradus-ml/gradus/internal/fault"
@@ -33,6 +34,8 @@ units are admitted (a unit is what one row of a batch is made of), and in what
 shape batches come. Then it says how often each tenth of the difficulty is
 served, what is padding, and what the run costs beside a plain run: full rows,
 no curriculum, nothing dropped.
+
+RECIPE may also be the directory of a run, which keeps its plan.
 
 A stage begins where a difficulty, a weight or the batch's shape changes. Stages
 that only admit other samples are folded into one line, with the range of their
@@ -102,8 +105,12 @@ rows of a batch, padding, the tokens kept and the learning rate.`,
 	return cmd
 }
 
-// openRecipe reads a recipe and binds it to its corpora and indexes.
+// openRecipe reads a recipe, or the one of a run's directory with the plan that is
+// kept there, and binds it to its corpora and indexes.
 func openRecipe(ctx context.Context, path string) (*recipe.Bound, error) {
+	if isDir(path) {
+		return openCopy(ctx, path)
+	}
 	r, err := recipe.Load(path)
 	if err != nil {
 		return nil, err
@@ -111,9 +118,17 @@ func openRecipe(ctx context.Context, path string) (*recipe.Bound, error) {
 	return recipe.Open(ctx, r, recipe.Options{})
 }
 
-// openPlan is openRecipe, or the schedule only. Where files are missing, the
-// error says that the schedule does without them.
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// openPlan opens a recipe, or what a run's directory keeps. Where files are
+// missing, the error says that the schedule does without them.
 func openPlan(ctx context.Context, path string, o recipe.Options) (*recipe.Bound, error) {
+	if o == (recipe.Options{}) && isDir(path) {
+		return openCopy(ctx, path)
+	}
 	r, err := recipe.Load(path)
 	if err != nil {
 		return nil, err

@@ -3,15 +3,16 @@ package cmd
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/gradus-ml/gradus/recipe"
 )
 
 // printOrigin says what becomes of the samples of the run that a plan goes on
 // from.
-func printOrigin(out io.Writer, o *recipe.Origin) error {
-	fmt.Fprintf(out, "goes on from %s, step %d of %s: %s tokens, %s layer-tokens\n",
-		o.Checkpoint, o.Position.Steps, o.Name, count(o.Position.Tokens), count(int64(o.Position.LayerTokens())))
+func printOrigin(out io.Writer, o *recipe.Origin) {
+	fmt.Fprintf(out, "it goes on from step %d of %s (%s): after %s tokens, %s layer-tokens\n",
+		o.Position.Steps, o.Run, filepath.Base(o.Checkpoint), count(o.Position.Tokens), count(int64(o.Position.LayerTokens())))
 	if o.Recut {
 		fmt.Fprintln(out, "  samples are cut otherwise than before: one counts as served if all its tokens were")
 	}
@@ -23,6 +24,5 @@ func printOrigin(out io.Writer, o *recipe.Origin) error {
 		fmt.Fprintf(out, "  lost of the pass: %s samples: %s that this recipe does not admit, %s that its budget does not reach\n",
 			count(lost), count(o.Dropped), count(o.Unreached))
 	}
-	_, err := fmt.Fprintf(out, "  new: %s samples that the earlier run had not admitted\n\n", count(o.New))
-	return err
+	fmt.Fprintf(out, "  new: %s samples that the earlier run had not admitted are served\n\n", count(o.New))
 }

@@ -25,7 +25,8 @@ Where a row holds several documents, or a part of one, they are listed.
 
 It asks the plan, so it needs no run, and any step may be asked for in any order.
 With --rank and --world it prints one rank's share; the shares of all ranks make
-up the step. Where a recipe mixes sources, ids are written NAME:ID.`,
+up the step. Where a recipe mixes sources, ids are written NAME:ID. RECIPE may
+also be the directory of a run, which keeps its plan.`,
 		Example: "  gradus sample recipes/small.yaml --step 100\n  gradus sample recipes/small.yaml --step 100 --rank 3 --world 8",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

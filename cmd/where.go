@@ -28,7 +28,8 @@ func newWhere() *cobra.Command {
 part of one document, with its place in the global batch and how many of its
 tokens the batch takes in. The ids of samples are those that sample and inspect
 print; documents count from 0 in the order of the corpus. Where a recipe mixes
-sources, a sample is NAME:ID, and a document needs --source.
+sources, a sample is NAME:ID, and a document needs --source. RECIPE may also be
+the directory of a run, which keeps its plan.
 
 It goes through the ids of all steps, so it needs no run, and takes time in
 proportion to the number of steps: about a minute for a million steps of 512.`,

@@ -259,7 +259,7 @@ func (b *Bound) was(source int, sample int64) bool {
 type Origin struct {
 	Checkpoint string              `json:"checkpoint"`
 	Recipe     string              `json:"recipe"` // hash of the earlier one
-	Name       string              `json:"name"`
+	Run        string              `json:"run"` // directory of the run
 	Position   curriculum.Position `json:"position"`
 	Recut      bool                `json:"recut,omitempty"` // its samples were cut otherwise
 	curriculum.Carry
@@ -273,7 +273,7 @@ func (b *Bound) Origin() *Origin {
 		return nil
 	}
 	return &Origin{
-		Checkpoint: o.checkpoint, Recipe: o.recipe.Hash(), Name: o.recipe.Name, Position: o.reached.Position,
+		Checkpoint: o.checkpoint, Recipe: o.recipe.Hash(), Run: filepath.Dir(filepath.Dir(o.checkpoint)), Position: o.reached.Position,
 		Recut: o.recipe.Cut() != b.Recipe.Cut(), Carry: b.Plan.Carry(b.was, b.done),
 	}
 }
