@@ -259,7 +259,7 @@ func (b *Bound) was(source int, sample int64) bool {
 type Origin struct {
 	Checkpoint string              `json:"checkpoint"`
 	Recipe     string              `json:"recipe"` // hash of the earlier one
-	Run        string              `json:"run"` // directory of the run
+	Run        string              `json:"run"`    // directory of the run
 	Position   curriculum.Position `json:"position"`
 	Recut      bool                `json:"recut,omitempty"` // its samples were cut otherwise
 	curriculum.Carry
