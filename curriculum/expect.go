@@ -1,5 +1,10 @@
 package curriculum
 
+import (
+	"cmp"
+	"slices"
+)
+
 // An Expectation is what part of a plan will serve, in tokens of rows: how many
 // hold a token that predicts its successor, how many are padding because a unit
 // is shorter than its rows, and how many of the units served do not fit in. They are exact for units of one length and
@@ -86,18 +91,21 @@ func (p *Plan) Passes() [][10]float64 {
 func (p *Plan) passesOf(source int, r run, served [][]int64) float64 {
 	draws, units := 0.0, int64(0)
 	for b := range served {
-		for j, g := range p.units[source][b].segments {
-			if g.Entry != r.Entry || g.Exit != r.Exit {
-				continue
-			}
-			again := max(served[b][j]-g.Waiting, 0) // draws after the first pass, over all alike
-			n, first := g.Waiting, served[b][j]-again
-			if r.Done {
-				n, first = g.size()-g.Waiting, 0
-			}
-			units += n
-			draws += float64(first) + float64(again)*float64(n)/float64(g.size())
+		segments := p.units[source][b].segments // in order of entry and exit
+		j, found := slices.BinarySearchFunc(segments, r, func(g segment, r run) int {
+			return cmp.Or(cmp.Compare(g.Entry, r.Entry), cmp.Compare(g.Exit, r.Exit))
+		})
+		if !found {
+			continue
 		}
+		g := segments[j]
+		again := max(served[b][j]-g.Waiting, 0) // draws after the first pass, over all alike
+		n, first := g.Waiting, served[b][j]-again
+		if r.Done {
+			n, first = g.size()-g.Waiting, 0
+		}
+		units += n
+		draws += float64(first) + float64(again)*float64(n)/float64(g.size())
 	}
 	if units == 0 {
 		return 0
