@@ -30,7 +30,7 @@ type Piece struct {
 	Len   int
 }
 
-// Arrangement forms units of samples. Units have ids of at most 48 bits; the
+// Arrangement forms units of samples. Units have ids of at most 56 bits; the
 // ids of windows, documents and their parts depend on the corpus alone, those
 // of packs on what was packed before. The methods that take a unit panic if
 // there is none of that id, as indexing a slice does. They may be called from

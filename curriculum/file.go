@@ -92,6 +92,10 @@ func (p *Plan) save() error {
 	if err != nil {
 		return err
 	}
+	if len(text) > maxPlanFile {
+		return invalid(admitPart(0, ""), "the paces make %d levels of difficulty, whose plan takes %d bytes and may take %d; raise 'step' of a pace",
+			len(p.levels), len(text), maxPlanFile)
+	}
 	return atomicfile.Write(filepath.Join(p.config.Dir, planName), func(w io.Writer) error {
 		_, err := w.Write(text)
 		return err

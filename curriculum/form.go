@@ -114,7 +114,7 @@ func (w *walk) mixture(s *Stage, pools [][]int64, length int) ([][]float64, erro
 // known returns the pools at the last known level that admits no more than the
 // stage does, so that a bucket which is served is never empty; nil: not known.
 func (w *walk) known(s *Stage) [][]int64 {
-	if w.Pools == nil {
+	if w.Pools == nil || len(w.Buckets) == 1 { // then shares are the weights
 		return nil
 	}
 	at := 0

@@ -249,13 +249,13 @@ func (p *Plan) arrange(ctx context.Context, source int, s *sorted) error {
 	if err := maker.Finish(); err != nil {
 		return err
 	}
+	p.units[source] = made // which closes what is opened, should a later one fail
 	for b := range buckets {
 		var err error
 		if made[b].order, err = files[b].Finish(); err != nil {
 			return err
 		}
 	}
-	p.units[source] = made
 	return nil
 }
 
