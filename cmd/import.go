@@ -80,8 +80,8 @@ external): 'gradus plan --schedule' shows the recipe at once.`,
 	f.IntVar(&o.Workers, "workers", 0, "for an index: how many cores to use (default: all)")
 
 	f.StringVar(&o.convert.Index, "index", "", "for a recipe: directory of the index")
-	f.Int64Var(&o.convert.Steps, "steps", 0, "for a recipe: the budget, in steps")
-	f.Int64Var(&o.convert.Tokens, "tokens", 0, "for a recipe: the budget, in tokens (or layer-tokens, with that clock)")
+	f.Var((*wholeNumber)(&o.convert.Steps), "steps", "for a recipe: the budget, in steps")
+	f.Var((*wholeNumber)(&o.convert.Tokens), "tokens", "for a recipe: the budget, in tokens (or layer-tokens, with that clock)")
 	f.StringVar(&o.convert.Clock, "clock", "", "for a recipe: what the budget counts: steps, tokens or layer-tokens")
 	return cmd
 }

@@ -119,3 +119,18 @@ func parseBytes(text string) (int64, error) {
 	}
 	return int64(v * factor), nil
 }
+
+// wholeNumber is a flag of a count, written as in a recipe: 300e9, 2_000_000.
+type wholeNumber int64
+
+func (n *wholeNumber) String() string { return strconv.FormatInt(int64(*n), 10) }
+func (*wholeNumber) Type() string     { return "N" }
+
+func (n *wholeNumber) Set(text string) error {
+	v, err := strconv.ParseFloat(strings.ReplaceAll(text, "_", ""), 64)
+	if err != nil || v != math.Trunc(v) || math.Abs(v) > 1<<53 {
+		return fmt.Errorf("it is no whole number; write one such as 300e9 or 2_000_000")
+	}
+	*n = wholeNumber(v)
+	return nil
+}
