@@ -122,7 +122,7 @@ func sourceLengths(ctx context.Context) (lengths []int, err error) {
 		return err
 	})
 	if err == nil && len(lengths) == 0 {
-		err = errors.New("Go's own source is not there")
+		err = errors.New("there is no source of Go's own")
 	}
 	return lengths, err
 }
