@@ -2,6 +2,7 @@ package curriculum
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/gradus-ml/gradus/internal/keyed"
 )
@@ -21,6 +22,9 @@ type draws struct {
 	// served holds the draws from each segment before every stride-th phase.
 	served [][]int64
 	stride int
+	// idle holds cursors for single steps, so that each does not make and clear one
+	// deal for every segment.
+	idle sync.Pool
 }
 
 // A phase is a run of slots with one pool.
@@ -281,6 +285,8 @@ type cursor struct {
 	guide []int32
 	shift uint
 	keep  bool
+	// touched are the deals that have begun, of a cursor for single steps.
+	touched []int32
 }
 
 // guideBits bounds a guide to 4,096 entries, which stay in the first-level cache.
@@ -288,6 +294,21 @@ const guideBits = 12
 
 func newCursor(d *draws, source int, keep bool) *cursor {
 	return &cursor{draws: d, source: int64(source) << SourceShift, phase: -1, deals: make([]deal, len(d.ends)), keep: keep}
+}
+
+// one draws n slots like a new cursor for a single step.
+func (d *draws) one(dst []int64, source, phase int, slot, n int64) []int64 {
+	c, ok := d.idle.Get().(*cursor)
+	if !ok {
+		c = newCursor(d, source, false)
+	}
+	dst = c.draw(dst, phase, slot, n)
+	for _, segment := range c.touched {
+		c.deals[segment].begun = false
+	}
+	c.touched = c.touched[:0]
+	d.idle.Put(c)
+	return dst
 }
 
 // enter goes to a phase.
@@ -332,6 +353,9 @@ func (c *cursor) draw(dst []int64, phase int, slot, n int64) []int64 {
 		d := &c.deals[p.segment(k)]
 		if !d.begun {
 			d.begin(c.dealKey(p.segment(k)), &c.units.segments[p.segment(k)], c.servedBefore(phase, k, p.first+q))
+			if !c.keep {
+				c.touched = append(c.touched, int32(p.segment(k)))
+			}
 		}
 		dst = append(dst, d.next())
 	}

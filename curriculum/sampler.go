@@ -45,8 +45,8 @@ func (p *Plan) Sampler() *Sampler {
 // exactly Form.Units ids, in random order. Rank r of w takes its share with
 // Slice. At panics on a step outside the plan.
 func (s *Sampler) At(dst []int64, step int64) []int64 {
-	return s.batch(dst, step, s.plan.StageAt(step), func(source, bucket int) *cursor {
-		return newCursor(s.draws[source][bucket], source, false)
+	return s.batch(dst, step, s.plan.StageAt(step), func(dst []int64, source, bucket, phase int, slot, n int64) []int64 {
+		return s.draws[source][bucket].one(dst, source, phase, slot, n)
 	})
 }
 
@@ -62,11 +62,11 @@ func (s *Sampler) From(step int64) iter.Seq2[int64, []int64] {
 		for i := range cursors {
 			cursors[i] = make([]*cursor, len(s.draws[i]))
 		}
-		take := func(source, bucket int) *cursor {
+		take := func(dst []int64, source, bucket, phase int, slot, n int64) []int64 {
 			if cursors[source][bucket] == nil {
 				cursors[source][bucket] = newCursor(s.draws[source][bucket], source, true)
 			}
-			return cursors[source][bucket]
+			return cursors[source][bucket].draw(dst, phase, slot, n)
 		}
 		var ids []int64
 		stage := s.plan.StageAt(step)
@@ -82,7 +82,7 @@ func (s *Sampler) From(step int64) iter.Seq2[int64, []int64] {
 }
 
 // batch appends the ids of a step of a stage.
-func (s *Sampler) batch(dst []int64, step int64, stage int, take func(source, bucket int) *cursor) []int64 {
+func (s *Sampler) batch(dst []int64, step int64, stage int, take func(dst []int64, source, bucket, phase int, slot, n int64) []int64) []int64 {
 	st := &s.plan.stages[stage]
 	k := st.form(step)
 	f := &st.Batches[k]
@@ -97,7 +97,7 @@ func (s *Sampler) batch(dst []int64, step int64, stage int, take func(source, bu
 			continue
 		}
 		d := s.draws[source][f.Bucket]
-		dst = take(source, f.Bucket).draw(dst, int(d.phaseOf[stage]), d.before[stage]+from, to-from)
+		dst = take(dst, source, f.Bucket, int(d.phaseOf[stage]), d.before[stage]+from, to-from)
 	}
 	// Fisher and Yates, from the step's own stream.
 	stream := s.plan.key.Sub(shuffleKey).Sub(uint64(step)).Stream()
