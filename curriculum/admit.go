@@ -194,8 +194,9 @@ func (p *Plan) classify(ctx context.Context, source int, gates []gate, c cells) 
 			return nil, err
 		}
 	}
+	byUnits := p.config.reachedUnits(source)
 	eachRange(s.Samples, func(_ int, start, end int64) {
-		done := p.config.From != nil && p.config.From.Done != nil
+		done := p.config.From != nil && p.config.From.Done != nil && byUnits == nil
 		for id := start; id < end; id++ {
 			switch cell := to.At(id); {
 			case cell == excludedCell:

@@ -101,8 +101,11 @@ func (p *Plan) passesOf(source int, r run, served [][]int64) float64 {
 		g := segments[j]
 		again := max(served[b][j]-g.Waiting, 0) // draws after the first pass, over all alike
 		n, first := g.Waiting, served[b][j]-again
-		if r.Done {
+		switch {
+		case r.Done:
 			n, first = g.size()-g.Waiting, 0
+		case !p.hasDone(source, r): // both kinds of units are of this run's samples
+			n = g.size()
 		}
 		units += n
 		draws += float64(first) + float64(again)*float64(n)/float64(g.size())
@@ -111,6 +114,12 @@ func (p *Plan) passesOf(source int, r run, served [][]int64) float64 {
 		return 0
 	}
 	return draws / float64(units)
+}
+
+// hasDone reports whether samples like those of a run, but for having been served
+// by the earlier run's pass, have a run of their own.
+func (p *Plan) hasDone(source int, r run) bool {
+	return slices.ContainsFunc(p.runs[source], func(o run) bool { return o.Done && o.Entry == r.Entry && o.Exit == r.Exit })
 }
 
 // total returns the slots of all stages.

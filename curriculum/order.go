@@ -196,6 +196,8 @@ func (p *Plan) arrange(ctx context.Context, source int, s *sorted) error {
 		}
 	}
 	made := make([]units, len(buckets))
+	earlier := p.config.reachedUnits(source)
+	later := make([][]int64, len(buckets)) // of a segment: units that the earlier run's pass had
 	var failed error
 	for _, r := range s.runs {
 		if err := ctx.Err(); err != nil {
@@ -221,7 +223,9 @@ func (p *Plan) arrange(ctx context.Context, source int, s *sorted) error {
 			for u, most := range p.uses {
 				g.Used[u] += int64(min(inputs, most))
 			}
-			if err := files[b].Append(unit); err != nil {
+			if earlier != nil && earlier.isDone(unit) {
+				later[b] = append(later[b], unit)
+			} else if err := files[b].Append(unit); err != nil {
 				failed = err
 			}
 		})
@@ -238,6 +242,10 @@ func (p *Plan) arrange(ctx context.Context, source int, s *sorted) error {
 			if !r.Done {
 				g.Waiting = g.size()
 			}
+			if err := files[b].Append(later[b]...); err != nil {
+				return err
+			}
+			g.High, later[b] = files[b].Len(), later[b][:0]
 			if g.Waiting == 0 {
 				g.Waiting = g.size()
 			}

@@ -1,5 +1,7 @@
 package curriculum
 
+import "slices"
+
 // An Origin is the earlier run that a plan goes on from: it begins at the run's
 // position, and serves what the run's passes have not reached before anything of
 // them again.
@@ -8,12 +10,57 @@ type Origin struct {
 	// Done reports whether the earlier run has served a sample of a source in its
 	// current pass. Safe for concurrent use.
 	Done func(source int, sample int64) bool
+	// Units answers of the units of a source instead, where they have the ids that
+	// they had in the earlier run: the parts of a document are served at different
+	// times. nil, for all or one source: Done is asked.
+	Units func(source int) *ReachedUnits
+}
+
+// reachedUnits returns what the earlier run did with the units of a source; nil:
+// samples are asked for.
+func (c *Config) reachedUnits(source int) *ReachedUnits {
+	if c.From == nil || c.From.Units == nil || c.Sources[source].Units == nil {
+		return nil
+	}
+	return c.From.Units(source)
 }
 
 // Reached is how far a run has come through its samples before a step.
 type Reached struct {
 	Position Position
 	sources  []reached
+	plan     *Plan
+	stage    int
+}
+
+// ReachedUnits is how far a run has come through the units of a source: which it
+// has served in its pass under way, and which wait.
+type ReachedUnits struct{ done, waiting []int64 } // ascending
+
+func (r *ReachedUnits) isDone(unit int64) bool {
+	_, ok := slices.BinarySearch(r.done, unit)
+	return ok
+}
+
+func (r *ReachedUnits) waits(unit int64) bool {
+	_, ok := slices.BinarySearch(r.waiting, unit)
+	return ok
+}
+
+// Units returns how far the run has come through the units of a source. Its plan
+// must be open still.
+func (r *Reached) Units(source int) *ReachedUnits {
+	u := &ReachedUnits{}
+	r.plan.tally(source, r.stage, r.Position.Steps, func(t tallied) {
+		if t.inPass {
+			u.done = append(u.done, t.unit)
+		} else {
+			u.waiting = append(u.waiting, t.unit)
+		}
+	})
+	slices.Sort(u.done)
+	slices.Sort(u.waiting)
+	return u
 }
 
 // reached has a bit for each sample of a source.
@@ -35,7 +82,7 @@ func (p *Plan) Reached(step int64) *Reached {
 	if step < p.end.Steps {
 		stage = p.StageAt(step)
 	}
-	r := &Reached{Position: p.PositionAt(step)}
+	r := &Reached{Position: p.PositionAt(step), plan: p, stage: stage}
 	for source := range p.units {
 		n := p.config.Sources[source].Samples
 		at := reached{samples: n, admitted: newBits(n), done: newBits(n)}
@@ -136,7 +183,7 @@ func (p *Plan) eachSample(source int, unit int64, yield func(sample int64)) {
 }
 
 // A Carry says what becomes of an earlier run's samples in the plan that goes on
-// from it: all counts are of samples.
+// from it: all counts are of samples, or, where Origin.Units answers, of units.
 type Carry struct {
 	Served  int64 `json:"served"`  // by the earlier run in its pass under way
 	Again   int64 `json:"again"`   // of Served: served again by this plan
@@ -155,6 +202,10 @@ type Carry struct {
 func (p *Plan) Carry(was, done func(source int, sample int64) bool) Carry {
 	var c Carry
 	for source := range p.units {
+		if u := p.config.reachedUnits(source); u != nil {
+			p.carryUnits(&c, source, u)
+			continue
+		}
 		n := p.config.Sources[source].Samples
 		admitted, served := newBits(n), newBits(n)
 		p.tally(source, len(p.stages)-1, p.end.Steps, func(u tallied) {
@@ -188,4 +239,29 @@ func (p *Plan) Carry(was, done func(source int, sample int64) bool) Carry {
 		}
 	}
 	return c
+}
+
+// carryUnits adds what becomes of the units of a source.
+func (p *Plan) carryUnits(c *Carry, source int, u *ReachedUnits) {
+	c.Served += int64(len(u.done))
+	c.Waiting += int64(len(u.waiting))
+	c.Dropped += int64(len(u.waiting)) // but those that are found now
+	p.tally(source, len(p.stages)-1, p.end.Steps, func(t tallied) {
+		served := t.count > 0
+		switch {
+		case u.isDone(t.unit):
+			if served {
+				c.Again++
+			}
+		case u.waits(t.unit):
+			c.Dropped--
+			if served {
+				c.First++
+			} else {
+				c.Unreached++
+			}
+		case served:
+			c.New++
+		}
+	})
 }

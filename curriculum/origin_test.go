@@ -69,6 +69,14 @@ func TestGoingOn(t *testing.T) {
 		next.Seed++
 		next.Budget = reached.Position.On(c.Clock) + c.Budget
 		next.From = &Origin{Position: reached.Position, Done: reached.Done}
+		byUnits := c.Sources[0].Units != nil && rapid.Bool().Draw(t, "by units")
+		states := map[int]*ReachedUnits{}
+		if byUnits {
+			for source := range c.Sources {
+				states[source] = reached.Units(source)
+			}
+			next.From.Units = func(source int) *ReachedUnits { return states[source] }
+		}
 		p := compile(t, next)
 		if p.First() != step || p.PositionAt(step) != reached.Position {
 			t.Fatalf("it begins at step %d, %+v; want %d, %+v", p.First(), p.PositionAt(p.First()), step, reached.Position)
@@ -88,6 +96,14 @@ func TestGoingOn(t *testing.T) {
 						for k := g.Low; k < g.High; k++ {
 							unit := u.order.At(k)
 							n := again[int64(source)<<SourceShift|unit]
+							if byUnits {
+								if states[source].isDone(unit) {
+									repeats = repeats || n > 0
+								} else {
+									waits = waits || n == 0
+								}
+								continue
+							}
 							p.eachSample(source, unit, func(sample int64) {
 								if reached.Done(source, sample) {
 									repeats = repeats || n > 0
@@ -105,6 +121,36 @@ func TestGoingOn(t *testing.T) {
 		}
 		var want Carry
 		for source, s := range next.Sources {
+			if byUnits {
+				now := map[int64]bool{} // admitted by the plan: served or not
+				for _, u := range p.units[source] {
+					for k := range u.order.Len() {
+						unit := u.order.At(k)
+						now[unit] = again[int64(source)<<SourceShift|unit] > 0
+						if now[unit] && !states[source].isDone(unit) && !states[source].waits(unit) {
+							want.New++
+						}
+					}
+				}
+				for _, unit := range states[source].done {
+					want.Served++
+					if now[unit] {
+						want.Again++
+					}
+				}
+				for _, unit := range states[source].waiting {
+					want.Waiting++
+					switch served, admitted := now[unit]; {
+					case served:
+						want.First++
+					case admitted:
+						want.Unreached++
+					default:
+						want.Dropped++
+					}
+				}
+				continue
+			}
 			admitted := map[int64]bool{}
 			for _, u := range p.units[source] {
 				for k := range u.order.Len() {

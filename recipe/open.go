@@ -67,7 +67,7 @@ func Open(ctx context.Context, r *Recipe, o Options) (_ *Bound, err error) {
 		return nil, err
 	}
 	if b.origin != nil {
-		c.From = &curriculum.Origin{Position: b.origin.reached.Position, Done: b.done}
+		c.From = &curriculum.Origin{Position: b.origin.reached.Position, Done: b.done, Units: b.unitsReached}
 	}
 	if o.Dir != "" {
 		if err := b.keep(&c, o.Dir); err != nil {

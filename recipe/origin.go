@@ -23,8 +23,9 @@ type origin struct {
 	made       *madeOf
 	plan       *curriculum.Plan
 	reached    *curriculum.Reached
-	sources    []originSource // of the earlier run
-	of         []int          // which of them each source of this run is; -1: none
+	units      map[int]*curriculum.ReachedUnits // of the earlier run's sources, where they are asked for
+	sources    []originSource                   // of the earlier run
+	of         []int                            // which of them each source of this run is; -1: none
 }
 
 type originSource struct {
@@ -62,7 +63,7 @@ func (b *Bound) openOrigin(path string) (err error) {
 		return err
 	}
 	run := filepath.Join(path, "..", "..") // of whatever is a path of it, with a slash at its end too
-	o := &origin{checkpoint: path, step: st.Step}
+	o := &origin{units: map[int]*curriculum.ReachedUnits{}, checkpoint: path, step: st.Step}
 	b.origin = o
 	if o.recipe, err = Load(filepath.Join(run, FileName)); err != nil {
 		return fmt.Errorf("the run of %s: %w", path, err)
@@ -253,6 +254,21 @@ func (b *Bound) was(source int, sample int64) bool {
 		}
 	}
 	return false
+}
+
+// unitsReached returns what the earlier run did with the units of a source, where
+// their ids have stayed: parts of documents that are cut alike.
+func (b *Bound) unitsReached(source int) *curriculum.ReachedUnits {
+	o, now := b.origin, b.Recipe.Sample
+	was := o.recipe.Sample
+	k := o.of[source]
+	if k < 0 || now.Arrange != "decompose" || was.Arrange != now.Arrange || was.Length != now.Length || was.Shortest != now.Shortest {
+		return nil
+	}
+	if o.units[k] == nil {
+		o.units[k] = o.reached.Units(k)
+	}
+	return o.units[k]
 }
 
 // Origin says which run a plan goes on from, and what becomes of its samples.
