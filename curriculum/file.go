@@ -137,7 +137,7 @@ func Open(c Config) (_ *Plan, err error) {
 	case s.Version != Version:
 		return nil, fault.Mismatchf("%s orders samples by version %d, and this program by version %d", path, s.Version, Version)
 	case c.Identity != "" && s.Identity != c.Identity:
-		return nil, fault.Mismatchf("%s belongs to another recipe, corpus or index; remove %s to plan anew", path, c.Dir)
+		return nil, fault.Mismatchf("%s belongs to another recipe, corpus or index; %s", path, anew(c.Dir, s.First))
 	case len(s.Sources) != len(c.Sources):
 		return nil, fault.Mismatchf("%s has %d sources, and the recipe %d", path, len(s.Sources), len(c.Sources))
 	}
@@ -145,8 +145,8 @@ func Open(c Config) (_ *Plan, err error) {
 		c.Shapes = DefaultShapes
 	}
 	if n := len(s.Levels[0].Difficulty); n != len(c.Admit) || s.First.Layers != c.Layers {
-		return nil, fault.Mismatchf("%s is of %d metrics and a model of %d layers, and the recipe of %d and %d; remove %s to plan anew",
-			path, n, s.First.Layers, len(c.Admit), c.Layers, c.Dir)
+		return nil, fault.Mismatchf("%s is of %d metrics and a model of %d layers, and the recipe of %d and %d; %s",
+			path, n, s.First.Layers, len(c.Admit), c.Layers, anew(c.Dir, s.First))
 	}
 	c.Sources, c.Admit = slices.Clone(c.Sources), slices.Clone(c.Admit)
 	for i := range c.Sources {
@@ -177,7 +177,7 @@ func Open(c Config) (_ *Plan, err error) {
 		return nil, err
 	}
 	if p.end != s.End || !slices.EqualFunc(p.levels, s.Levels, level.equal) || len(p.uses) != len(s.Uses) {
-		return nil, fault.Mismatchf("%s has other stages than the recipe's paces; remove %s to plan anew", path, c.Dir)
+		return nil, fault.Mismatchf("%s has other stages than the recipe's paces; %s", path, anew(c.Dir, s.First))
 	}
 	return p, p.fillPools()
 }
@@ -198,7 +198,7 @@ func (p *Plan) restore(s saved) error {
 				return missing(err)
 			}
 			if sum != u.Checksum {
-				return fault.Corruptf("%s: its checksum does not match; remove %s to plan anew", path, p.config.Dir)
+				return fault.Corruptf("%s: its checksum does not match; %s", path, anew(p.config.Dir, p.first))
 			}
 			order, err := intarray.Open(path)
 			if err != nil {
@@ -323,4 +323,12 @@ func (s *savedSource) problem(levels, metrics, uses int) string {
 		}
 	}
 	return ""
+}
+
+// anew says how to plan anew: what a plan went on from is only in itself.
+func anew(dir string, first Position) string {
+	if first.Steps > 0 {
+		return "it went on from an earlier run: go on from that again, with --from, in another directory"
+	}
+	return fmt.Sprintf("remove %s to plan anew", dir)
 }

@@ -239,7 +239,7 @@ func (p *Plan) emptyPool(s *Stage, source int, f *Form) error {
 	c := &p.config
 	prefix := c.Sources[source].prefix()
 	if len(c.Sources[source].Columns) < len(c.Admit) { // opened again, so it was filled once
-		return fault.Corruptf("%s: %snothing is admitted at step %d; remove %s to plan anew", filepath.Join(c.Dir, planName), prefix, s.First, c.Dir)
+		return fault.Corruptf("%s: %snothing is admitted at step %d; %s", filepath.Join(c.Dir, planName), prefix, s.First, anew(c.Dir, p.first))
 	}
 	gates, err := p.gates(source)
 	if err != nil {
