@@ -12,6 +12,7 @@ import (
 
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/index"
+	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/runlog"
 )
@@ -35,6 +36,7 @@ func artifacts() []artifact {
 		{"index", index.Is, inspectIndex, checkIndex},
 		{"corpus", corpus.Exists, inspectCorpus, checkCorpus},
 		{"run", holdsAny(runlog.FileName, "checkpoints"), inspectRun, checkRun},
+		{"plan", curriculum.Kept, inspectPlan, checkPlan},
 		{"checkpoint", holdsAny("state.json", "model.safetensors"), inspectCheckpoint, checkCheckpoint},
 		{"run log", hasEnding(".jsonl"), inspectLog, checkLog},
 		{"recipe", hasEnding(".yaml", ".yml", ".json"), inspectRecipe, checkRecipe},
@@ -60,7 +62,7 @@ func hasEnding(endings ...string) func(path string) bool {
 }
 
 // howNamed says how the kinds are named on a command line.
-const howNamed = "a corpus is named by its prefix, an index, a run or a checkpoint by its directory, a recipe or a run log by its file"
+const howNamed = "a corpus is named by its prefix, an index, a run, its plan or a checkpoint by its directory, a recipe or a run log by its file"
 
 // artifactAt tells what a path is.
 func artifactAt(path string) (artifact, error) {

@@ -75,7 +75,10 @@ func TestGoOn(t *testing.T) {
 		t.Errorf("%d steps logged, %d planned", len(now)-1, plan.Run.Steps)
 	}
 	gradus(t, dir, "check", "whole")
-	gradus(t, dir, "check", "--deep", "whole")
+	gradus(t, dir, "check", "--deep", "whole", filepath.Join("whole", "plan"))
+	if words := gradus(t, dir, "inspect", filepath.Join("whole", "plan")); !strings.Contains(words, "shapes to compile") {
+		t.Errorf("inspect of a kept plan prints:\n%s", words)
+	}
 
 	// Killed again and again, it ends the same.
 	for kills := 0; ; kills++ {
