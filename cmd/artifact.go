@@ -11,8 +11,8 @@ import (
 	"slices"
 
 	"github.com/gradus-ml/gradus/corpus"
-	"github.com/gradus-ml/gradus/index"
 	"github.com/gradus-ml/gradus/curriculum"
+	"github.com/gradus-ml/gradus/index"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/runlog"
 )
