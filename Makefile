@@ -17,7 +17,7 @@ test: ## all tests, a few minutes on two cores
 	$(GO) test ./...
 
 race: ## the packages that run goroutines of their own, under the race detector
-	CGO_ENABLED=1 $(GO) test -race ./analyze ./batch ./corpus ./curriculum ./deepspeed ./index ./internal/... ./metric/... ./prepare ./recipe ./report ./runlog ./table ./tokenizer
+	CGO_ENABLED=1 $(GO) test -race ./analyze ./arrange ./batch ./corpus ./curriculum ./deepspeed ./index ./internal/... ./metric/... ./pace ./prepare ./recipe ./report ./route ./runlog ./table ./tokenizer
 	@# GoMLX's SIMD kernels do arithmetic on pointers that checkptr refuses.
 	CGO_ENABLED=1 $(GO) test -race -gcflags=all=-d=checkptr=0 ./train
 

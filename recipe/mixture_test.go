@@ -227,6 +227,7 @@ func TestWarnings(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, says string }{
 		"past the end":  {"until: 30}", "until: 60}", "run.yaml:10: curriculum[0].pace: the run ends at 40 steps with the pace at 60, and it would go on to change at 45; it never reaches its end"},
 		"never weighed": {"values: [1, 0], until: [20]", "values: [0]", "run.yaml:2: sources[0].weight: the weight is 0 from the first step to the last, so nothing of the source is served"},
+		"goes beyond":   {"pace: {kind: linear, from: 20, to: 100, step: 20, until: 30}", "by: value\n    pace: {kind: linear, from: 100, to: 5000, step: 100, until: 30}", "run.yaml:11: curriculum[0].pace: it goes on to 5000, and the largest rarity of a sample is"},
 		"all at once":   {"pace: {kind: linear, from: 20, to: 100, step: 20, until: 30}", "pace: 100", "run.yaml:9: curriculum: all "},
 	} {
 		text := strings.Replace(two, c.old, c.new, 1)

@@ -76,6 +76,8 @@ optimizer: {rate: 1e-3}
 		"vocabulary":        {"kind: gpt", "kind: gpt, vocabulary: 100", "the corpus has 257 tokens", fault.Invalid},
 		"routed layers":     {"optimizer", "routing: {layers: [1, 7], keep: {kind: linear, from: 4, to: 16, step: 4, until: 50%}}\noptimizer", "routed layers", fault.Invalid},
 		"kept beyond":       {"optimizer", "routing: {keep: {kind: linear, from: 20, to: 32, step: 4, until: 50%}}\noptimizer", "more than the window of 16", fault.Invalid},
+		"padding only": {"sample: {window: 16}", "sample: {documents: true, length: 1024}\ncurriculum: [{metric: length, apply: truncate, pace: {kind: linear, from: 512, to: 1024, step: 128, until: 100%}}]",
+			"the longest document takes 599: from 640 on they grow by padding only", fault.Invalid},
 		"evaluation corpus": {"optimizer", "evaluate: {corpus: nowhere}\noptimizer", "evaluate.corpus", os.ErrNotExist},
 	} {
 		err := open(strings.Replace(plain, c.old, c.new, 1))

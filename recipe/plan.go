@@ -179,8 +179,62 @@ func (b *Bound) refuseNoEffect() error {
 			return r.errorf(at, "it begins at %v, and the largest %s of a sample is %v, so every sample is admitted at once and the pace has no effect; "+
 				"begin below that, or write 'by: percentile'", from, a.Metric, most)
 		}
+		var values []float64
+		for _, s := range b.Plan.Stages() {
+			values = append(values, s.Difficulty[k])
+		}
+		if enough, end := beyond(values, most); end > enough {
+			const says = "it goes on to %v, and the largest %s of a sample is %v: everything is admitted from %v on; lower its 'to' to that"
+			if a.Metric == "length" {
+				return r.errorf(at, says, end, a.Metric, most, enough)
+			}
+			b.warn(at, says, end, a.Metric, most, enough)
+		}
+	}
+	return b.refusePadding()
+}
+
+// refusePadding refuses a length that goes on to grow when the longest document
+// fits: it would add nothing but padding.
+func (b *Bound) refusePadding() error {
+	r := b.Recipe
+	shaped := slices.IndexFunc(r.Curriculum, func(m Metric) bool { return m.Apply != "" })
+	if b.Sources == nil || shaped < 0 || !r.Sample.Documents || len(r.Lengths()) > 1 || r.Sample.Arrange == "pack" {
+		return nil
+	}
+	longest := int64(0)
+	for i := range b.Sources {
+		samples := b.Sources[i].Samples
+		for id := range samples.Len() {
+			start, end := samples.Span(id)
+			longest = max(longest, end-start-1)
+		}
+	}
+	var lengths []float64
+	for _, s := range b.Plan.Shapes() {
+		lengths = append(lengths, float64(s.Length))
+	}
+	if enough, end := beyond(lengths, float64(longest)); end > enough {
+		return r.errorf(fmt.Sprintf("curriculum[%d].pace", shaped), "it goes on to rows of %v tokens, and the longest document takes %d: from %v on they grow by padding only; lower its 'to' to that",
+			end, longest, enough)
 	}
 	return nil
+}
+
+// beyond returns the smallest of some values that is not below most, and the
+// largest of all; equal, or 0 where none is: there is nothing beyond what is
+// enough.
+func beyond(values []float64, most float64) (enough, end float64) {
+	for _, v := range values {
+		if v >= most && (enough == 0 || v < enough) {
+			enough = v
+		}
+		end = max(end, v)
+	}
+	if enough == 0 {
+		return 0, 0
+	}
+	return enough, end
 }
 
 // largest returns the largest value that a metric has in any source.
