@@ -17,9 +17,9 @@ test: ## all tests, a few minutes on two cores
 	$(GO) test ./...
 
 race: ## the packages that run goroutines of their own, under the race detector
-	CGO_ENABLED=1 $(GO) test -race ./analyze ./arrange ./batch ./corpus ./curriculum ./deepspeed ./index ./internal/... ./metric/... ./pace ./prepare ./recipe ./report ./route ./runlog ./table ./tokenizer
+	CGO_ENABLED=1 $(GO) test -race ./analyze ./arrange ./batch ./corpus ./curriculum ./deepspeed ./index ./internal/... ./metric/... ./pace ./prepare ./report ./route ./runlog ./table ./tokenizer
 	@# GoMLX's SIMD kernels do arithmetic on pointers that checkptr refuses.
-	CGO_ENABLED=1 $(GO) test -race -gcflags=all=-d=checkptr=0 ./train
+	CGO_ENABLED=1 $(GO) test -race -gcflags=all=-d=checkptr=0 ./recipe ./train
 
 fuzz: ## every reader, FUZZTIME each
 	@for target in $$(grep -rl '^func Fuzz' --include='*_test.go' .); do \
