@@ -68,18 +68,6 @@ func TestBareAgreesWithAnalyze(t *testing.T) {
 	}
 }
 
-func TestSpread(t *testing.T) {
-	if got, want := spread([]float64{5, 1, 4, 2, 9}), (Spread{1, 4, 9, 5}); got != want {
-		t.Errorf("%v, want %v", got, want)
-	}
-	if got, want := ratios([]float64{6, 9, 1}, []float64{2, 1, 1}), (Spread{1, 3, 9, 3}); got != want {
-		t.Errorf("%v, want %v", got, want)
-	}
-	if got, want := ratios([]float64{6, 9, 1}, []float64{2}), (Spread{3, 3, 3, 1}); got != want {
-		t.Errorf("fewer runs of one: %v, want %v", got, want)
-	}
-}
-
 // What the benchmark reads from the program's help: names and flags, whatever
 // parameters a metric takes.
 func TestMetricsOfHelp(t *testing.T) {
@@ -116,18 +104,5 @@ Flags:
 	}
 	if err := p.parse("no list"); err == nil {
 		t.Error("a help without metrics was taken")
-	}
-}
-
-func TestNumbers(t *testing.T) {
-	for v, want := range map[float64]string{132_400_000: "132M", 999_600: "1M", 12.25: "12.2", 1.5e9: "1.5G", 980: "980"} {
-		if got := si(v); got != want {
-			t.Errorf("%v is written %s, want %s", v, got, want)
-		}
-	}
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 66_318_626: "66,318,626"} {
-		if got := grouped(n); got != want {
-			t.Errorf("%d is written %s, want %s", n, got, want)
-		}
 	}
 }

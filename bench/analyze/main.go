@@ -22,6 +22,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/gradus-ml/gradus/bench/measure"
 )
 
 // options of the benchmark; the flags say what they are.
@@ -86,7 +88,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	r := Report{Command: "make bench-analyze" + givenFlags(), Machine: thisMachine(), Revision: revision(), Corpus: c}
+	r := Report{Command: "make bench-analyze" + givenFlags(), Machine: measure.Here(), Revision: measure.Revision(), Corpus: c}
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *program, options, *Report) error

@@ -8,14 +8,16 @@ import (
 	"os/exec"
 	"slices"
 	"time"
+
+	"github.com/gradus-ml/gradus/bench/measure"
 )
 
 // Measured is the speed of one metric of the program.
 type Measured struct {
-	Metric string  `json:"metric"` // as it was asked for
-	Tokens int64   `json:"tokens,omitempty"`
-	Speed  *Spread `json:"tokens_per_second,omitempty"`
-	Why    string  `json:"not_measured,omitempty"`
+	Metric string          `json:"metric"` // as it was asked for
+	Tokens int64           `json:"tokens,omitempty"`
+	Speed  *measure.Spread `json:"tokens_per_second,omitempty"`
+	Why    string          `json:"not_measured,omitempty"`
 }
 
 // metricWindow is what metrics are measured on: the longest context of the
@@ -57,7 +59,7 @@ func measureMetrics(ctx context.Context, p *program, o options, r *Report) error
 			m = Measured{Metric: s.shown, Why: reason(err)}
 			say("%s is not measured: %v", s.shown, err)
 		} else {
-			say("%s: %s tokens/s over %s tokens", m.Metric, si(m.Speed.Median), si(float64(m.Tokens)))
+			say("%s: %s tokens/s over %s tokens", m.Metric, measure.SI(m.Speed.Median), measure.SI(float64(m.Tokens)))
 		}
 		r.Metrics = append(r.Metrics, m)
 	}
@@ -118,6 +120,6 @@ func measured(ctx context.Context, p *program, o options, s spec, sizes []Corpus
 		}
 		all = append(all, seconds)
 	}
-	speed := spread(speeds(c.Tokens, all))
+	speed := measure.Of(speeds(c.Tokens, all))
 	return Measured{Metric: s.shown, Tokens: c.Tokens, Speed: &speed}, nil
 }

@@ -4,46 +4,48 @@ import (
 	"context"
 	"fmt"
 	"math"
+
+	"github.com/gradus-ml/gradus/bench/measure"
 )
 
 // Rarity is the two-pass rarity over windows of one size, each contender's speed
 // in tokens of the corpus per second of the whole job.
 type Rarity struct {
-	Window  int      `json:"window"`
-	Tokens  int64    `json:"tokens"`
-	Samples int64    `json:"samples"`
-	Gradus  Contest  `json:"gradus"`           // from the start of the process to its end
-	Inside  Spread   `json:"gradus_in_run"`    // the same by its own clock, without starting the process
-	Passes  []Passed `json:"gradus_passes"`    // where that time goes
-	Bare    Contest  `json:"bare"`             // its two loops only
-	OfBare  Spread   `json:"gradus_over_bare"` // round by round
-	Aim     float64  `json:"aim_over_bare"`
+	Window  int            `json:"window"`
+	Tokens  int64          `json:"tokens"`
+	Samples int64          `json:"samples"`
+	Gradus  Contest        `json:"gradus"`           // from the start of the process to its end
+	Inside  measure.Spread `json:"gradus_in_run"`    // the same by its own clock, without starting the process
+	Passes  []Passed       `json:"gradus_passes"`    // where that time goes
+	Bare    Contest        `json:"bare"`             // its two loops only
+	OfBare  measure.Spread `json:"gradus_over_bare"` // round by round
+	Aim     float64        `json:"aim_over_bare"`
 	// The same with the bare loop as a process from start to end, which maps
 	// the tokens too.
-	Process   Contest `json:"bare_process"`
-	OfProcess Spread  `json:"gradus_over_bare_process"`
+	Process   Contest        `json:"bare_process"`
+	OfProcess measure.Spread `json:"gradus_over_bare_process"`
 
-	DeepSpeed     *Contest `json:"deepspeed,omitempty"` // its maps and reduces only
-	DeepSpeedPart int64    `json:"deepspeed_tokens,omitempty"`
-	OverDeepSpeed *Spread  `json:"gradus_over_deepspeed,omitempty"`
-	Versions      string   `json:"deepspeed_version,omitempty"`
-	NoDeepSpeed   string   `json:"no_deepspeed,omitempty"` // why it was not measured
+	DeepSpeed     *Contest        `json:"deepspeed,omitempty"` // its maps and reduces only
+	DeepSpeedPart int64           `json:"deepspeed_tokens,omitempty"`
+	OverDeepSpeed *measure.Spread `json:"gradus_over_deepspeed,omitempty"`
+	Versions      string          `json:"deepspeed_version,omitempty"`
+	NoDeepSpeed   string          `json:"no_deepspeed,omitempty"` // why it was not measured
 }
 
 // Contest is the seconds of one contender and its speed.
 type Contest struct {
-	Seconds Spread `json:"seconds"`
-	Speed   Spread `json:"tokens_per_second"`
+	Seconds measure.Spread `json:"seconds"`
+	Speed   measure.Spread `json:"tokens_per_second"`
 }
 
 // Passed is a pass of the analysis.
 type Passed struct {
-	Name    string `json:"name"`
-	Seconds Spread `json:"seconds"`
+	Name    string         `json:"name"`
+	Seconds measure.Spread `json:"seconds"`
 }
 
 func contest(tokens int64, seconds []float64) Contest {
-	return Contest{spread(seconds), spread(speeds(tokens, seconds))}
+	return Contest{measure.Of(seconds), measure.Of(speeds(tokens, seconds))}
 }
 
 // aimOverBare is the share of the bare loop's speed that issue 3 asks for.
@@ -131,14 +133,14 @@ func rarityOf(ctx context.Context, p *program, o options, c, part Corpus, window
 		}
 		say("%s", line)
 	}
-	m.Gradus, m.Inside, m.Bare = contest(c.Tokens, ours), spread(speeds(c.Tokens, inside)), contest(c.Tokens, bare)
-	m.OfBare, m.Process, m.OfProcess = ratios(bare, ours), contest(c.Tokens, process), ratios(process, ours)
+	m.Gradus, m.Inside, m.Bare = contest(c.Tokens, ours), measure.Of(speeds(c.Tokens, inside)), contest(c.Tokens, bare)
+	m.OfBare, m.Process, m.OfProcess = measure.Ratios(bare, ours), contest(c.Tokens, process), measure.Ratios(process, ours)
 	for _, name := range names {
-		m.Passes = append(m.Passes, Passed{name, spread(passes[name])})
+		m.Passes = append(m.Passes, Passed{name, measure.Of(passes[name])})
 	}
 	if len(ds) > 0 {
 		d := contest(part.Tokens, ds)
-		over := ratios(speeds(c.Tokens, ours), speeds(part.Tokens, ds))
+		over := measure.Ratios(speeds(c.Tokens, ours), speeds(part.Tokens, ds))
 		m.DeepSpeed, m.DeepSpeedPart, m.OverDeepSpeed = &d, part.Tokens, &over
 	}
 	return m, nil

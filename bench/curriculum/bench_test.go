@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gradus-ml/gradus/bench/measure"
 )
 
 // The contenders are commands of this very program, in tests too.
@@ -58,7 +60,7 @@ func TestRun(t *testing.T) {
 		t.Fatalf("%d drawings, %d changes, %d plans, original %q", len(r.Drawing), len(r.Changes), len(r.Compile), r.NoOriginal)
 	}
 	d := r.Drawing[0]
-	for what, s := range map[string]Spread{
+	for what, s := range map[string]measure.Spread{
 		"gradus": d.Gradus, "copy": d.Copy, "gather": d.Gather, "of gather": d.OfGather, "first": d.First, "random": d.Random.P99,
 		"plan": r.Changes[0].Plan, "change": r.Changes[2].Step, "other": r.Changes[1].Other, "compile": r.Compile[0].Seconds,
 	} {
@@ -102,18 +104,6 @@ func TestOriginal(t *testing.T) {
 	}
 }
 
-func TestSpread(t *testing.T) {
-	if got, want := spread([]float64{5, 1, 4, 2, 9}), (Spread{1, 4, 9, 5}); got != want {
-		t.Errorf("%v, want %v", got, want)
-	}
-	if got, want := ratios([]float64{6, 9, 1}, []float64{2, 1, 1}), (Spread{1, 3, 9, 3}); got != want {
-		t.Errorf("%v, want %v", got, want)
-	}
-	if got, want := ratios([]float64{6, 9, 1}, []float64{2}), (Spread{3, 3, 3, 1}); got != want {
-		t.Errorf("fewer runs of one: %v, want %v", got, want)
-	}
-}
-
 func TestStairs(t *testing.T) {
 	s := stairs{[]float64{1, 5, 7}, 4}
 	for clock, want := range map[float64]float64{0: 1, 3.5: 1, 4: 5, 7: 5, 8: 7, 100: 7} {
@@ -142,7 +132,7 @@ PASS
 	if err != nil || len(got) != 2 {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	if p := got[0]; p.Documents != 1_000_000 || p.Length != 1024 || p.Each != (Spread{415.6, 515.6, 615.6, 3}) || p.Fill != 99.99 || p.Shared != 99.65 || p.Heap != 343304 {
+	if p := got[0]; p.Documents != 1_000_000 || p.Length != 1024 || p.Each != (measure.Spread{Min: 415.6, Median: 515.6, Max: 615.6, Runs: 3}) || p.Fill != 99.99 || p.Shared != 99.65 || p.Heap != 343304 {
 		t.Errorf("%+v", p)
 	}
 	if p := got[1]; p.Documents != 10_000_000 || p.Length != 8192 || p.Piece.Median != 87.21 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/gradus-ml/gradus/bench/measure"
 	"github.com/gradus-ml/gradus/curriculum"
 )
 
@@ -16,21 +17,21 @@ type Change struct {
 
 	// Gradus makes all stages before the run: the plan from the index, and the
 	// sampler.
-	Plan  Spread `json:"plan_seconds"`
-	Each  Spread `json:"plan_seconds_per_stage"`
-	Step  Spread `json:"gradus_change_seconds"` // the step that begins a stage, median
-	Most  Spread `json:"gradus_change_seconds_max"`
-	Other Spread `json:"gradus_other_seconds"` // a step that begins none, median
+	Plan  measure.Spread `json:"plan_seconds"`
+	Each  measure.Spread `json:"plan_seconds_per_stage"`
+	Step  measure.Spread `json:"gradus_change_seconds"` // the step that begins a stage, median
+	Most  measure.Spread `json:"gradus_change_seconds_max"`
+	Other measure.Spread `json:"gradus_other_seconds"` // a step that begins none, median
 
 	// The original makes a cluster while training waits. The mean, since its
 	// changes differ.
-	Original      *Spread `json:"original_change_seconds,omitempty"`
-	OriginalMost  *Spread `json:"original_change_seconds_max,omitempty"`
-	OriginalOther *Spread `json:"original_other_seconds,omitempty"`
+	Original      *measure.Spread `json:"original_change_seconds,omitempty"`
+	OriginalMost  *measure.Spread `json:"original_change_seconds_max,omitempty"`
+	OriginalOther *measure.Spread `json:"original_other_seconds,omitempty"`
 	// How many times longer training waits at a change of the original, beyond a
 	// step without one; and with our plan counted in.
-	OverStep *Spread `json:"original_over_gradus_step,omitempty"`
-	OverAll  *Spread `json:"original_over_gradus_step_and_plan,omitempty"`
+	OverStep *measure.Spread `json:"original_over_gradus_step,omitempty"`
+	OverAll  *measure.Spread `json:"original_over_gradus_step_and_plan,omitempty"`
 }
 
 // changeEvery is the steps of a stage: one that changes, and others.
@@ -84,12 +85,12 @@ func (c *Change) measure(ctx context.Context, o options, a *original, dir string
 			overAll = append(overAll, wait/(ours.Change.Mean+whole/float64(planned.Stages)))
 			line = fmt.Sprintf("; the original %.1f ms", 1e3*it.Change.Mean)
 		}
-		say("%s samples, %d metrics by %s, round %d: a change takes %.0f us, of the plan %.2f ms%s", si(float64(c.Samples)), c.Metrics, c.By, round+1,
+		say("%s samples, %d metrics by %s, round %d: a change takes %.0f us, of the plan %.2f ms%s", measure.SI(float64(c.Samples)), c.Metrics, c.By, round+1,
 			1e6*ours.Change.Median, 1e3*whole/float64(planned.Stages), line)
 	}
-	c.Plan, c.Each, c.Step, c.Most, c.Other = spread(plan), spread(each), spread(step), spread(most), spread(other)
+	c.Plan, c.Each, c.Step, c.Most, c.Other = measure.Of(plan), measure.Of(each), measure.Of(step), measure.Of(most), measure.Of(other)
 	if len(original) > 0 {
-		s := []Spread{spread(original), spread(originalMost), spread(originalOther), spread(overStep), spread(overAll)}
+		s := []measure.Spread{measure.Of(original), measure.Of(originalMost), measure.Of(originalOther), measure.Of(overStep), measure.Of(overAll)}
 		c.Original, c.OriginalMost, c.OriginalOther, c.OverStep, c.OverAll = &s[0], &s[1], &s[2], &s[3], &s[4]
 	}
 	return nil

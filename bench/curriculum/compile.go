@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/gradus-ml/gradus/bench/measure"
 )
 
 // Compiled is a plan made from the index of three metrics.
@@ -14,15 +16,15 @@ type Compiled struct {
 	Stages  int   `json:"stages"`
 	Cores   int   `json:"cores"`
 
-	Open    Spread `json:"open_seconds"` // the index, with a check of its ids
-	Seconds Spread `json:"compile_seconds"`
-	Sampler Spread `json:"sampler_seconds"`
-	Own     Spread `json:"own_bytes"`    // peak of memory that is no page of a file, over all three
-	Mapped  Spread `json:"mapped_bytes"` // peak of pages of files
+	Open    measure.Spread `json:"open_seconds"` // the index, with a check of its ids
+	Seconds measure.Spread `json:"compile_seconds"`
+	Sampler measure.Spread `json:"sampler_seconds"`
+	Own     measure.Spread `json:"own_bytes"`    // peak of memory that is no page of a file, over all three
+	Mapped  measure.Spread `json:"mapped_bytes"` // peak of pages of files
 
-	NumPy    *Spread `json:"numpy_seconds,omitempty"`
-	NumPyOwn *Spread `json:"numpy_own_bytes,omitempty"`
-	Over     *Spread `json:"numpy_over_gradus_seconds,omitempty"` // of opening and compiling
+	NumPy    *measure.Spread `json:"numpy_seconds,omitempty"`
+	NumPyOwn *measure.Spread `json:"numpy_own_bytes,omitempty"`
+	Over     *measure.Spread `json:"numpy_over_gradus_seconds,omitempty"` // of opening and compiling
 }
 
 // The aims of issue 4 for three metrics of 10^8 samples on two cores.
@@ -62,11 +64,11 @@ func measureCompile(ctx context.Context, o options, a *original, r *Report) erro
 			numpy, numpyOwn, over = append(numpy, took), append(numpyOwn, peak), append(over, took/(ready.Open+ready.Compile))
 			line = fmt.Sprintf("; NumPy %.1f s, %.0f MiB", took, peak/(1<<20))
 		}
-		say("%s samples, %d metrics, round %d: opened in %.1f s, compiled in %.1f s, %.0f MiB%s", si(float64(c.Samples)), c.Metrics, round+1, ready.Open, ready.Compile, peak/(1<<20), line)
+		say("%s samples, %d metrics, round %d: opened in %.1f s, compiled in %.1f s, %.0f MiB%s", measure.SI(float64(c.Samples)), c.Metrics, round+1, ready.Open, ready.Compile, peak/(1<<20), line)
 	}
-	c.Open, c.Seconds, c.Sampler, c.Own, c.Mapped = spread(open), spread(seconds), spread(sampler), spread(own), spread(mapped)
+	c.Open, c.Seconds, c.Sampler, c.Own, c.Mapped = measure.Of(open), measure.Of(seconds), measure.Of(sampler), measure.Of(own), measure.Of(mapped)
 	if len(numpy) > 0 {
-		s := []Spread{spread(numpy), spread(numpyOwn), spread(over)}
+		s := []measure.Spread{measure.Of(numpy), measure.Of(numpyOwn), measure.Of(over)}
 		c.NumPy, c.NumPyOwn, c.Over = &s[0], &s[1], &s[2]
 	}
 	r.Compile = append(r.Compile, c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/gradus-ml/gradus/bench/measure"
 	"github.com/gradus-ml/gradus/curriculum"
 )
 
@@ -13,17 +14,17 @@ type Drawing struct {
 	Stages  int64 `json:"stages"`
 	Units   int   `json:"ids_a_batch"`
 
-	Gradus   Spread  `json:"gradus_ids_per_second"`
-	Copy     Spread  `json:"copy_ids_per_second"`   // of a table shuffled beforehand
-	Gather   Spread  `json:"gather_ids_per_second"` // at shuffled places of an array
-	OfCopy   Spread  `json:"gradus_of_copy"`
-	OfGather Spread  `json:"gradus_of_gather"`
-	Original *Spread `json:"original_ids_per_second,omitempty"`
-	Over     *Spread `json:"gradus_over_original,omitempty"`
+	Gradus   measure.Spread  `json:"gradus_ids_per_second"`
+	Copy     measure.Spread  `json:"copy_ids_per_second"`   // of a table shuffled beforehand
+	Gather   measure.Spread  `json:"gather_ids_per_second"` // at shuffled places of an array
+	OfCopy   measure.Spread  `json:"gradus_of_copy"`
+	OfGather measure.Spread  `json:"gradus_of_gather"`
+	Original *measure.Spread `json:"original_ids_per_second,omitempty"`
+	Over     *measure.Spread `json:"gradus_over_original,omitempty"`
 
-	First   Spread  `json:"first_batch_seconds"` // of a sequence
-	Compile float64 `json:"compile_seconds"`
-	Sampler float64 `json:"sampler_seconds"`
+	First   measure.Spread `json:"first_batch_seconds"` // of a sequence
+	Compile float64        `json:"compile_seconds"`
+	Sampler float64        `json:"sampler_seconds"`
 
 	// Memory that is no page of a file, the peak; and pages of files.
 	Own         float64 `json:"own_bytes,omitempty"`
@@ -34,14 +35,14 @@ type Drawing struct {
 
 // Random is single steps of the whole plan, in random order; seconds.
 type Random struct {
-	Calls  int    `json:"calls_a_round"`
-	Median Spread `json:"median_seconds"`
-	P99    Spread `json:"p99_seconds"`
-	Max    Spread `json:"max_seconds"`
+	Calls  int            `json:"calls_a_round"`
+	Median measure.Spread `json:"median_seconds"`
+	P99    measure.Spread `json:"p99_seconds"`
+	Max    measure.Spread `json:"max_seconds"`
 	// The same in processor time: without waiting for other programs.
-	UsedMedian Spread `json:"processor_median_seconds"`
-	UsedP99    Spread `json:"processor_p99_seconds"`
-	UsedMax    Spread `json:"processor_max_seconds"`
+	UsedMedian measure.Spread `json:"processor_median_seconds"`
+	UsedP99    measure.Spread `json:"processor_p99_seconds"`
+	UsedMax    measure.Spread `json:"processor_max_seconds"`
 }
 
 // aimRandom is what issue 4 allows a random step, in seconds.
@@ -145,15 +146,15 @@ func (d *Drawing) rounds(o options, ours, bare, theirs *contender, steps int64) 
 				return err
 			}
 			original = append(original, it.speed())
-			line = ", the original " + si(it.speed())
+			line = ", the original " + measure.SI(it.speed())
 		}
-		say("%s samples, %d stages, round %d: gradus %s ids/s, copy %s, gather %s%s", si(float64(d.Samples)), d.Stages, round+1,
-			si(mine.speed()), si(copied[round]), si(gathered[round]), line)
+		say("%s samples, %d stages, round %d: gradus %s ids/s, copy %s, gather %s%s", measure.SI(float64(d.Samples)), d.Stages, round+1,
+			measure.SI(mine.speed()), measure.SI(copied[round]), measure.SI(gathered[round]), line)
 	}
-	d.Gradus, d.First, d.Copy, d.Gather = spread(gradus), spread(first), spread(copied), spread(gathered)
-	d.OfCopy, d.OfGather = ratios(gradus, copied), ratios(gradus, gathered)
+	d.Gradus, d.First, d.Copy, d.Gather = measure.Of(gradus), measure.Of(first), measure.Of(copied), measure.Of(gathered)
+	d.OfCopy, d.OfGather = measure.Ratios(gradus, copied), measure.Ratios(gradus, gathered)
 	if len(original) > 0 {
-		speed, over := spread(original), ratios(gradus, original)
+		speed, over := measure.Of(original), measure.Ratios(gradus, original)
 		d.Original, d.Over = &speed, &over
 	}
 	return nil
@@ -174,8 +175,8 @@ func (d *Drawing) random(o options, ours *contender) error {
 			into[0], into[1], into[2] = append(into[0], t.Median), append(into[1], t.P99), append(into[2], t.Max)
 		}
 	}
-	d.Random = Random{o.calls, spread(wall[0]), spread(wall[1]), spread(wall[2]), spread(used[0]), spread(used[1]), spread(used[2])}
-	say("%s samples, %d stages: a random step takes %s, 99%% at most %s; %s of the processor", si(float64(d.Samples)), d.Stages,
+	d.Random = Random{o.calls, measure.Of(wall[0]), measure.Of(wall[1]), measure.Of(wall[2]), measure.Of(used[0]), measure.Of(used[1]), measure.Of(used[2])}
+	say("%s samples, %d stages: a random step takes %s, 99%% at most %s; %s of the processor", measure.SI(float64(d.Samples)), d.Stages,
 		duration(d.Random.Median.Median), duration(d.Random.P99.Median), duration(d.Random.UsedP99.Median))
 	return nil
 }

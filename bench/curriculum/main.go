@@ -23,6 +23,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gradus-ml/gradus/bench/measure"
 )
 
 // options of the benchmark; the flags say what they are.
@@ -145,7 +147,7 @@ func run(ctx context.Context, o options) (err error) {
 	if !o.keep {
 		o.indexes = work
 	}
-	r := Report{Command: "make bench-curriculum" + givenFlags(), Machine: thisMachine(), Revision: revision(), Seed: o.seed, Load: [2]float64{load(), 0}}
+	r := Report{Command: "make bench-curriculum" + givenFlags(), Machine: measure.Here(), Revision: measure.Revision(), Seed: o.seed, Load: [2]float64{measure.Load(), 0}}
 	found, why, err := findOriginal(ctx, o)
 	if err != nil {
 		return err
@@ -166,7 +168,7 @@ func run(ctx context.Context, o options) (err error) {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
-	r.Load[1] = load()
+	r.Load[1] = measure.Load()
 	return r.write(o.out, o.large)
 }
 

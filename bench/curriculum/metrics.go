@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gradus-ml/gradus/bench/measure"
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/index"
 	"github.com/gradus-ml/gradus/internal/keyed"
@@ -56,7 +57,7 @@ func prepareIndex(ctx context.Context, o options, samples int64) (string, error)
 	if err := room(o.dir, samples*int64(len(generated))*12+samples*12); err != nil {
 		return "", err
 	}
-	say("making an index of %s samples", grouped(samples))
+	say("making an index of %s samples", measure.Grouped(samples))
 	w, err := index.Create(dir, index.Head{
 		Corpus:  index.Corpus{Paths: []string{"generated"}, Fingerprint: "sha256:" + strings.Repeat("0", 64), Documents: 1, Tokens: 2048*samples + 1, EndOfDocument: -1},
 		Cut:     corpus.Cut{Window: 2048},

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gradus-ml/gradus/bench/measure"
 	"github.com/gradus-ml/gradus/internal/keyed"
 )
 
@@ -22,18 +23,18 @@ type Packing struct {
 	Documents int `json:"documents"`
 	Length    int `json:"length"` // of a row
 
-	Each  Spread  `json:"nanoseconds_per_document"`
-	Piece Spread  `json:"nanoseconds_per_piece"`
-	Fill  float64 `json:"fill_percent"`
+	Each  measure.Spread `json:"nanoseconds_per_document"`
+	Piece measure.Spread `json:"nanoseconds_per_piece"`
+	Fill  float64        `json:"fill_percent"`
 	// Shared is the fill of the rows that are not one part of a long document.
 	Shared float64 `json:"shared_fill_percent"`
 	Heap   float64 `json:"heap_bytes"` // allocated besides files, in all
 
 	// NextFit puts documents side by side in the order of the corpus and begins a
 	// row where the next does not fit; long ones are cut as ours are.
-	NextFit float64 `json:"next_fit_percent"`
-	Loop    Spread  `json:"next_fit_nanoseconds_per_document"`
-	Padded  float64 `json:"padded_percent"` // every part in a row of its own
+	NextFit float64        `json:"next_fit_percent"`
+	Loop    measure.Spread `json:"next_fit_nanoseconds_per_document"`
+	Padded  float64        `json:"padded_percent"` // every part in a row of its own
 }
 
 // measurePacking runs arrange's benchmark of packing.
@@ -55,7 +56,7 @@ func measurePacking(ctx context.Context, o options, _ *original, r *Report) erro
 	for i := range r.Packing {
 		p := &r.Packing[i]
 		p.beside(drawLengths(real, p.Documents), o.originalRuns)
-		say("%s documents in rows of %d: %.0f ns a document, %.2f%% full; next fit %.2f%%", si(float64(p.Documents)), p.Length, p.Each.Median, p.Fill, p.NextFit)
+		say("%s documents in rows of %d: %.0f ns a document, %.2f%% full; next fit %.2f%%", measure.SI(float64(p.Documents)), p.Length, p.Each.Median, p.Fill, p.NextFit)
 	}
 	return nil
 }
@@ -89,12 +90,12 @@ func parsePacking(text string) ([]Packing, error) {
 	}
 	var packings []Packing
 	for _, k := range order {
-		of := func(unit string) Spread {
+		of := func(unit string) measure.Spread {
 			var all []float64
 			for _, values := range runs[k] {
 				all = append(all, values[unit])
 			}
-			return spread(all)
+			return measure.Of(all)
 		}
 		packings = append(packings, Packing{
 			Documents: k.documents, Length: k.length, Each: of("ns/document"), Piece: of("ns/piece"),
@@ -159,7 +160,7 @@ func (p *Packing) beside(lengths []int, runs int) {
 		each = append(each, float64(time.Since(began).Nanoseconds())/float64(len(lengths)))
 		p.NextFit = 100 * float64(held) / float64(rows*p.Length)
 	}
-	p.Loop = spread(each)
+	p.Loop = measure.Of(each)
 	held, rows := 0, 0
 	for _, n := range lengths {
 		held += n - 1

@@ -2,41 +2,25 @@ package main
 
 import (
 	"fmt"
-	"io"
+
+	"github.com/gradus-ml/gradus/bench/measure"
 )
 
-// printer writes lines and keeps the first error.
-type printer struct {
-	w   io.Writer
-	err error
-}
-
-func (p *printer) line(format string, args ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
-	}
-}
-
 // optional writes a spread that may be missing.
-func optional(s *Spread, cell func(Spread) string) string {
+func optional(s *measure.Spread, cell func(measure.Spread) string) string {
 	if s == nil {
 		return "-"
 	}
 	return cell(*s)
 }
 
-// speedCell writes a speed with its range.
-func speedCell(s Spread) string {
-	return fmt.Sprintf("%s (%s to %s)", si(s.Median), si(s.Min), si(s.Max))
-}
-
 // timesCell writes how many times more.
-func timesCell(s Spread) string {
-	return fmt.Sprintf("**%s** (%s to %s)", si(s.Median), si(s.Min), si(s.Max))
+func timesCell(s measure.Spread) string {
+	return fmt.Sprintf("**%s** (%s to %s)", measure.SI(s.Median), measure.SI(s.Min), measure.SI(s.Max))
 }
 
 // secondsCell writes a duration with its range; what is 0 was not measured.
-func secondsCell(s Spread) string {
+func secondsCell(s measure.Spread) string {
 	if s.Max == 0 {
 		return "-"
 	}
@@ -44,7 +28,7 @@ func secondsCell(s Spread) string {
 }
 
 // mibCell writes bytes with their range.
-func mibCell(s Spread) string {
+func mibCell(s measure.Spread) string {
 	return fmt.Sprintf("%s (%s to %s)", mib(s.Median), mib(s.Min), mib(s.Max))
 }
 
@@ -78,26 +62,4 @@ func places(v float64) int {
 		return 1
 	}
 	return 0
-}
-
-// si writes a number with three digits: 132M.
-func si(v float64) string {
-	for _, unit := range []struct {
-		size float64
-		name string
-	}{{1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
-		if v/unit.size >= 0.9995 {
-			return fmt.Sprintf("%.3g%s", v/unit.size, unit.name)
-		}
-	}
-	return fmt.Sprintf("%.3g", v)
-}
-
-// grouped writes a whole number with commas.
-func grouped(n int64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }

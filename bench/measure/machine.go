@@ -1,4 +1,6 @@
-package main
+// Package measure has what the benchmarks share: what a machine is, how a number
+// of runs is spread, and how numbers are written.
+package measure
 
 import (
 	"fmt"
@@ -9,7 +11,7 @@ import (
 	"strconv"
 )
 
-// Machine is where it was measured.
+// Machine is where something was measured.
 type Machine struct {
 	CPU    string  `json:"cpu"`
 	Cores  int     `json:"cores"`
@@ -18,7 +20,8 @@ type Machine struct {
 	Go     string  `json:"go"`
 }
 
-func thisMachine() Machine {
+// Here returns this machine.
+func Here() Machine {
 	m := Machine{CPU: "unknown", Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}
 	if name := fromFile("/proc/cpuinfo", `(?m)^model name\s*: (.*)$`); name != "" {
 		m.CPU = name
@@ -27,15 +30,16 @@ func thisMachine() Machine {
 	return m
 }
 
-func (m Machine) memory() string {
+// RAM returns ", 24 GiB"; empty: it is not known.
+func (m Machine) RAM() string {
 	if m.Memory == 0 {
 		return ""
 	}
 	return fmt.Sprintf(", %.0f GiB", m.Memory)
 }
 
-// load is how many tasks wanted a core over the last minute; 0: not known.
-func load() float64 { return number("/proc/loadavg", `^(\S+) `) }
+// Load is how many tasks wanted a core over the last minute; 0: not known.
+func Load() float64 { return number("/proc/loadavg", `^(\S+) `) }
 
 // number returns fromFile as a number, 0 if there is none.
 func number(path, pattern string) float64 {
@@ -59,9 +63,9 @@ func fromFile(path, pattern string) string {
 	return string(m[1])
 }
 
-// revision is the commit this program was built from, with a plus if files had
+// Revision is the commit this program was built from, with a plus if files had
 // been changed since.
-func revision() string {
+func Revision() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

@@ -1,4 +1,4 @@
-package main
+package measure
 
 import "slices"
 
@@ -10,25 +10,17 @@ type Spread struct {
 	Runs   int     `json:"runs"`
 }
 
-func spread(values []float64) Spread {
+// Of returns the spread of one or more values.
+func Of(values []float64) Spread {
 	v := slices.Sorted(slices.Values(values))
 	return Spread{v[0], v[len(v)/2], v[len(v)-1], len(v)}
 }
 
-// ratios divides round by round.
-func ratios(over, under []float64) Spread {
+// Ratios divides round by round.
+func Ratios(over, under []float64) Spread {
 	var r []float64
 	for i := range min(len(over), len(under)) {
 		r = append(r, over[i]/under[i])
 	}
-	return spread(r)
-}
-
-// speeds turns the seconds of runs into units per second.
-func speeds(units int64, seconds []float64) []float64 {
-	s := make([]float64, len(seconds))
-	for i := range seconds {
-		s[i] = float64(units) / seconds[i]
-	}
-	return s
+	return Of(r)
 }
