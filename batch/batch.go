@@ -18,8 +18,8 @@ type Batch struct {
 	curriculum.Shape
 	IDs    []int64 // the units, in the order of the rows; nil in an evaluation
 	Inputs []int32
-	Labels []int32 // the token after each input; Ignore where there is none
-	Kept   []int32 // [routed layers, Rows, Shape.Kept] ascending positions; nil: all
+	Labels []int32   // the token after each input; Ignore where there is none
+	Kept   [][]int32 // for each routed layer its ascending positions, [Rows, kept]; nil: all
 
 	// Documents and Positions, [Rows, Length], say which tokens of a row belong
 	// together, where a row may hold several documents side by side: Documents

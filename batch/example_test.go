@@ -77,7 +77,7 @@ func Example() {
 	// step 3: 2 rows of 4 tokens from samples [0 2]
 	//   inputs [0 1 2 3 8 9 10 11]
 	//   labels [1 2 3 4 9 10 11 12]
-	//   kept   [0 1 2 3]
+	//   kept   [[0 1 2 3]]
 	// step 0: 2 rows of 2 tokens from samples [0 1]
 	//   inputs [0 1 4 5]
 	//   labels [1 2 5 6]

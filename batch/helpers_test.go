@@ -3,7 +3,6 @@ package batch_test
 import (
 	"context"
 	"path/filepath"
-	"slices"
 
 	"github.com/gradus-ml/gradus/arrange"
 	"github.com/gradus-ml/gradus/batch"
@@ -231,11 +230,13 @@ func (s setting) naive(t tester, step int64) *batch.Batch {
 	}
 	if s.Routed != nil && form.Kept < form.Length {
 		for _, layer := range s.Routed {
+			var all []int32
 			for row := range form.Rows {
 				kept := make([]int32, form.Kept)
 				route.RandomLTD{}.Keep(kept, form.Length, route.Draw{Seed: seed, Step: step, Layer: layer, Row: row})
-				b.Kept = append(b.Kept, kept...)
+				all = append(all, kept...)
 			}
+			b.Kept = append(b.Kept, all)
 		}
 	}
 	return b
@@ -309,13 +310,13 @@ func concat(parts []*batch.Batch, layers int) *batch.Batch {
 		all.Discarded += p.Discarded
 		routed = routed || p.Kept != nil
 		for i := range kept {
-			if n := p.Rows * p.Shape.Kept; p.Kept != nil {
-				kept[i] = append(kept[i], p.Kept[i*n:(i+1)*n]...)
+			if p.Kept != nil {
+				kept[i] = append(kept[i], p.Kept[i]...)
 			}
 		}
 	}
 	if routed {
-		all.Kept = slices.Concat(kept...)
+		all.Kept = kept
 	}
 	return all
 }

@@ -15,11 +15,11 @@ import (
 // the losses of a row are those of its documents alone. Padding is a document too:
 // any number that no real document of its row has, at position 0.
 type Batch struct {
-	Inputs    *Node // int32 [b, s]: token ids
-	Labels    *Node // int32 [b, s]: the next token's id; negative where nothing is predicted
-	Kept      *Node // int32 [len(Routed), b, k]: ascending places in the row; nil: every layer sees every token
-	Documents *Node // int32 [b, s]: which document of its row a token belongs to
-	Positions *Node // int32 [b, s]: a token's place in its document, 0 to Context-1
+	Inputs    *Node   // int32 [b, s]: token ids
+	Labels    *Node   // int32 [b, s]: the next token's id; negative where nothing is predicted
+	Kept      []*Node // for each routed layer int32 [b, k]: ascending places in the row; nil: every layer sees every token
+	Documents *Node   // int32 [b, s]: which document of its row a token belongs to
+	Positions *Node   // int32 [b, s]: a token's place in its document, 0 to Context-1
 }
 
 // Loss builds the graph of the summed cross-entropy of a batch in nats, a
@@ -37,12 +37,12 @@ func (c Config) Losses(weights []*Node, batch Batch) *Node {
 	return Reshape(losses, batch.Inputs.Shape().Dimensions...)
 }
 
-// Gradients builds the graph of Loss and of its gradient with respect to each
-// weight, scaled by the scalar scale (1 over the number of labels makes them the
-// gradient of the mean loss).
-func (c Config) Gradients(weights []*Node, batch Batch, scale *Node) (loss *Node, gradients []*Node) {
+// Gradients builds the graph of Losses, flattened, and of the gradient of their sum
+// with respect to each weight, scaled by the scalar scale (1 over the number of
+// labels makes them the gradient of the mean loss).
+func (c Config) Gradients(weights []*Node, batch Batch, scale *Node) (losses *Node, gradients []*Node) {
 	losses, pull := c.pass(weights, batch)
-	return ReduceAllSum(losses), pull(scale)
+	return losses, pull(scale)
 }
 
 // pass runs the model forward. It returns the loss of each token, [b*s], and the
@@ -59,9 +59,8 @@ func (c Config) pass(weights []*Node, batch Batch) (losses *Node, pull func(scal
 	routed := 0 // how many routed layers came before
 	for l := range c.Layers {
 		w := weights[2+perLayer*l : 2+perLayer*(l+1)]
-		if batch.Kept != nil && routed < len(c.Routed) && c.Routed[routed] == l {
-			kept := Slice(batch.Kept, AxisElem(routed))
-			x, pulls[l] = routedBlock(x, w, kept, batch.Documents, b, s, c.Heads)
+		if routed < len(batch.Kept) && c.Routed[routed] == l {
+			x, pulls[l] = routedBlock(x, w, batch.Kept[routed], batch.Documents, b, s, c.Heads)
 			routed++
 			continue
 		}
@@ -134,16 +133,16 @@ func fullBlock(x *Node, w []*Node, documents *Node, b, s, heads int) (y *Node, p
 	}
 }
 
-// routedBlock runs a block on the kept tokens only, kept [1, b, k]. What the
+// routedBlock runs a block on the kept tokens only, kept [b, k]. What the
 // block adds to the residual stream is added at their places; the others pass
 // through unchanged, and so do their gradients (random-LTD, arXiv 2211.11586,
 // section 3.1). The kept tokens bring their documents; their positions they carry
 // in x since the embedding.
 func routedBlock(x *Node, w []*Node, kept, documents *Node, b, s, heads int) (y *Node, pull func(dy *Node) (*Node, []*Node)) {
 	g := x.Graph()
-	k := kept.Shape().Dimensions[2]
+	k := kept.Shape().Dimensions[1]
 	firsts := MulScalar(Iota(g, shapes.Make(dtypes.Int32, b, k), 0), s)
-	at := Reshape(Add(Reshape(kept, b, k), firsts), b*k, 1) // places in x
+	at := Reshape(Add(kept, firsts), b*k, 1) // places in x
 	part := Gather(x, at)
 	if documents != nil {
 		documents = Reshape(Gather(Reshape(documents, b*s), at), b, k)

@@ -3,6 +3,7 @@ package model_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"testing"
 
@@ -62,10 +63,13 @@ func batch(c model.Config, seed uint64) (inputs, labels *tensors.Tensor) {
 	return tensors.FromFlatDataAndDimensions(in, rows, length), tensors.FromFlatDataAndDimensions(out, rows, length)
 }
 
-// positions draws k kept positions of each routed layer and row.
-func positions(c model.Config, k int) *tensors.Tensor {
-	kept := route.Positions(route.RandomLTD{}, 3, 4, c.Routed, 0, rows, length, k)
-	return tensors.FromFlatDataAndDimensions(kept, len(c.Routed), rows, k)
+// positions draws k kept positions of each row for each routed layer.
+func positions(c model.Config, k int) []any {
+	var args []any
+	for _, kept := range route.Positions(route.RandomLTD{}, 3, 4, c.Routed, 0, rows, length, k) {
+		args = append(args, tensors.FromFlatDataAndDimensions(kept, rows, k))
+	}
+	return args
 }
 
 // call compiles f and runs it on the arguments.
@@ -88,12 +92,11 @@ func split(c model.Config, in []*Node) ([]*Node, model.Batch) {
 	n := len(c.Params())
 	b := model.Batch{Inputs: in[n], Labels: in[n+1]}
 	rest := in[n+2:]
-	if len(rest) >= 2 {
-		b.Documents, b.Positions, rest = rest[0], rest[1], rest[2:]
+	if len(rest) > 0 && rest[0].Rank() == 3 { // documents, then positions
+		part := func(i int) *Node { return Reshape(Slice(rest[0], AxisElem(i)), b.Inputs.Shape().Dimensions...) }
+		b.Documents, b.Positions, rest = part(0), part(1), rest[1:]
 	}
-	if len(rest) == 1 {
-		b.Kept = rest[0]
-	}
+	b.Kept = rest
 	return in[:n], b
 }
 
@@ -126,10 +129,10 @@ func (tc testCase) arguments() []any {
 	inputs, labels := batch(tc.config, 5)
 	args := append(weights(tc.config, 1), inputs, labels)
 	if tc.packed {
-		args = append(args, tensors.FromFlatDataAndDimensions(packedDocuments, rows, length), tensors.FromFlatDataAndDimensions(packedPositions, rows, length))
+		args = append(args, tensors.FromFlatDataAndDimensions(slices.Concat(packedDocuments, packedPositions), 2, rows, length))
 	}
 	if tc.keep > 0 {
-		args = append(args, positions(tc.config, tc.keep))
+		args = append(args, positions(tc.config, tc.keep)...)
 	}
 	return args
 }
@@ -232,17 +235,17 @@ func TestDroppedTokensPassUnchanged(t *testing.T) {
 	shallow := model.Config{Vocabulary: 5, Context: 2, Layers: 2, Width: 4, Heads: 2}
 	inputs := tensors.FromValue([][]int32{{1, 3}})
 	labels := tensors.FromValue([][]int32{{2, -1}}) // only the first token predicts
-	keepSecond := tensors.FromValue([][][]int32{{{1}}, {{1}}})
+	keepSecond := tensors.FromValue([][]int32{{1}})
 
 	deep := weights(c, 9)
 	run := func(c model.Config, w []any, more ...any) []*tensors.Tensor {
 		return call(t, func(in []*Node) []*Node {
 			w, b := split(c, in)
-			loss, g := c.Gradients(w, b, Scalar(in[0].Graph(), dtypes.Float64, 1))
-			return append([]*Node{loss}, g...)
+			losses, g := c.Gradients(w, b, Scalar(in[0].Graph(), dtypes.Float64, 1))
+			return append([]*Node{ReduceAllSum(losses)}, g...)
 		}, append(append(append([]any{}, w...), inputs, labels), more...)...)
 	}
-	routed := run(c, deep, keepSecond)
+	routed := run(c, deep, keepSecond, keepSecond)
 	// The same model without the routed layers: blocks 0 and 3.
 	const block = 12
 	without := append(append([]any{}, deep[:2+block]...), deep[2+3*block:]...)
@@ -268,7 +271,7 @@ func TestDroppedTokensPassUnchanged(t *testing.T) {
 // or a later token does not change its loss through the routed layer.
 func TestRoutedAttentionIsCausal(t *testing.T) {
 	c := model.Config{Vocabulary: 9, Context: 6, Layers: 1, Width: 8, Heads: 2, Routed: []int{0}}
-	keep := tensors.FromValue([][][]int32{{{0, 2, 4}}})
+	keep := tensors.FromValue([][]int32{{0, 2, 4}})
 	lossAt := func(ids []int32) float64 {
 		labels := []int32{-1, -1, 3, -1, -1, -1} // only position 2 predicts
 		return tensors.ToScalar[float64](call(t, func(in []*Node) []*Node {

@@ -102,21 +102,15 @@ func TestLossesAddUp(t *testing.T) {
 func TestRowsDoNotMix(t *testing.T) {
 	args := arguments(tiny, kept)
 	whole := lossOf(t, tiny, args)
-	n := len(args)
-	parts := make([][]int32, 3)
-	for i := range parts {
-		parts[i] = tensors.MustCopyFlatData[int32](args[n-3+i].(*tensors.Tensor))
-	}
 	sum := 0.0
 	for r := range rows {
-		var positions []int32
-		for l := range tiny.Routed {
-			positions = append(positions, parts[2][(l*rows+r)*kept:(l*rows+r+1)*kept]...)
+		alone := weights(tiny, 1)
+		for _, arg := range args[len(alone):] {
+			t := arg.(*tensors.Tensor)
+			n := t.Shape().Dimensions[1]
+			alone = append(alone, tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[int32](t)[r*n:(r+1)*n], 1, n))
 		}
-		sum += lossOf(t, tiny, append(weights(tiny, 1),
-			tensors.FromFlatDataAndDimensions(parts[0][r*length:(r+1)*length], 1, length),
-			tensors.FromFlatDataAndDimensions(parts[1][r*length:(r+1)*length], 1, length),
-			tensors.FromFlatDataAndDimensions(positions, len(tiny.Routed), 1, kept)))
+		sum += lossOf(t, tiny, alone)
 	}
 	if math.Abs(sum-whole) > 1e-12*whole {
 		t.Errorf("the rows' losses add up to %v, the batch has %v", sum, whole)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/gradus-ml/gradus/analyze"
@@ -58,7 +59,7 @@ func TestGoldenBatches(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				for _, part := range []any{batch.IDs, batch.Inputs, batch.Labels, batch.Kept, batch.Positions, batch.Documents} {
+				for _, part := range []any{batch.IDs, batch.Inputs, batch.Labels, slices.Concat(batch.Kept...), batch.Positions, batch.Documents} {
 					if err := binary.Write(h, binary.LittleEndian, part); err != nil {
 						t.Fatal(err)
 					}

@@ -393,7 +393,7 @@ model: {kind: external, layers: 3}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if made.Length != 8 || fmt.Sprint(made.Kept[:4]) != "[0 2 4 6]" {
+	if made.Length != 8 || fmt.Sprint(made.Kept[0][:4]) != "[0 2 4 6]" {
 		t.Errorf("rows of %d, kept %v", made.Length, made.Kept)
 	}
 	last := make([]int32, 8)

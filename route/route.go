@@ -75,15 +75,15 @@ func Inner(layers int) []int {
 	return inner
 }
 
-// Positions draws the kept positions of one step: [len(layers), rows, keep]
+// Positions draws the kept positions of one step: for each layer [rows, keep]
 // flattened, with rows counted from firstRow of the global batch. Its cost grows
 // with layers * rows * min(keep, length-keep).
-func Positions(p Policy, seed uint64, step int64, layers []int, firstRow, rows, length, keep int) []int32 {
-	out := make([]int32, len(layers)*rows*keep)
+func Positions(p Policy, seed uint64, step int64, layers []int, firstRow, rows, length, keep int) [][]int32 {
+	out := make([][]int32, len(layers))
 	for i, layer := range layers {
+		out[i] = make([]int32, rows*keep)
 		for r := range rows {
-			at := (i*rows + r) * keep
-			p.Keep(out[at:at+keep], length, Draw{seed, step, layer, firstRow + r})
+			p.Keep(out[i][r*keep:(r+1)*keep], length, Draw{seed, step, layer, firstRow + r})
 		}
 	}
 	return out

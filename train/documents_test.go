@@ -91,9 +91,10 @@ func alone(t *testing.T, s *corpus.Samples, units arrange.Arrangement, b *batch.
 
 // keepAll names every position of every row as kept by one layer.
 func keepAll(b *batch.Batch) {
+	b.Kept = make([][]int32, 1)
 	for range b.Rows {
 		for i := range b.Length {
-			b.Kept = append(b.Kept, int32(i))
+			b.Kept[0] = append(b.Kept[0], int32(i))
 		}
 	}
 }

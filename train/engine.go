@@ -62,8 +62,8 @@ func newEngine(backend compute.Backend, c model.Config, o Optimizer, seed uint64
 		fn   func(in []*Node) []*Node
 	}{
 		{&e.gradients, "gradients", func(in []*Node) []*Node {
-			loss, gradients := c.Gradients(in[:n], batchNodes(in[n+1:]), in[n])
-			return append([]*Node{loss}, gradients...)
+			losses, gradients := c.Gradients(in[:n], batchNodes(in[n+1:]), in[n])
+			return append([]*Node{ReduceAllSum(losses)}, gradients...)
 		}},
 		{&e.losses, "losses", func(in []*Node) []*Node {
 			return []*Node{c.Loss(in[:n], batchNodes(in[n:]))}
@@ -125,12 +125,10 @@ func (e *engine) save() (state, error) {
 func batchNodes(in []*Node) model.Batch {
 	b := model.Batch{Inputs: in[0], Labels: in[1]}
 	rest := in[2:]
-	if len(rest) >= 2 {
+	if len(rest) >= 2 && rest[0].Shape().Equal(b.Inputs.Shape()) { // kept positions are fewer than a row has
 		b.Documents, b.Positions, rest = rest[0], rest[1], rest[2:]
 	}
-	if len(rest) == 1 {
-		b.Kept = rest[0]
-	}
+	b.Kept = rest
 	return b
 }
 
@@ -151,8 +149,8 @@ func (e *engine) compile(b *batch.Batch) error {
 		if b.Documents != nil {
 			in = append(in, tokens, tokens)
 		}
-		if b.Kept != nil {
-			in = append(in, shapes.Make(dtypes.Int32, len(e.config.Routed), rows, b.Shape.Kept))
+		for _, kept := range b.Kept {
+			in = append(in, shapes.Make(dtypes.Int32, rows, len(kept)/b.Rows))
 		}
 		if _, err := e.gradients.Compile(in...); err != nil {
 			return fmt.Errorf("train: compiling for a batch of %d x %d, %d kept: %w", b.Rows, b.Length, b.Shape.Kept, err)
@@ -189,7 +187,7 @@ func (e *engine) step(b *batch.Batch, rate float64, step int64) (loss, norm floa
 		group.Go(func() {
 			args := append(e.arguments(float32(1/float64(labels))), rowTensors(b, from, to)...)
 			if b.Kept != nil {
-				args = append(args, keptTensor(b, from, to))
+				args = append(args, keptTensors(b, from, to)...)
 			}
 			results[i].out, results[i].err = e.gradients.Call(args...)
 		})
@@ -291,16 +289,15 @@ func rowTensors(b *batch.Batch, from, to int) []any {
 	return args
 }
 
-// keptTensor returns the kept positions of rows [from, to) of a batch,
-// [routed, to-from, kept].
-func keptTensor(b *batch.Batch, from, to int) *tensors.Tensor {
-	width := b.Shape.Kept
-	routed := len(b.Kept) / (b.Rows * width)
-	part := make([]int32, 0, routed*(to-from)*width)
-	for l := range routed {
-		part = append(part, b.Kept[(l*b.Rows+from)*width:(l*b.Rows+to)*width]...)
+// keptTensors returns the kept positions of rows [from, to) of a batch, for each
+// routed layer [to-from, kept].
+func keptTensors(b *batch.Batch, from, to int) []any {
+	var args []any
+	for _, kept := range b.Kept {
+		width := len(kept) / b.Rows
+		args = append(args, tensors.FromFlatDataAndDimensions(kept[from*width:to*width], to-from, width))
 	}
-	return tensors.FromFlatDataAndDimensions(part, routed, to-from, width)
+	return args
 }
 
 // loss returns the mean loss over batches, every token seen by every layer.

@@ -63,7 +63,7 @@ func gradientOf(t *testing.T, e *engine, b *batch.Batch, from, to int) (float64,
 	t.Helper()
 	args := append(e.arguments(float32(1/float64(b.Targets()))), rowTensors(b, from, to)...)
 	if b.Kept != nil {
-		args = append(args, keptTensor(b, from, to))
+		args = append(args, keptTensors(b, from, to)...)
 	}
 	out, err := e.gradients.Call(args...)
 	if err != nil {

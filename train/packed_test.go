@@ -62,7 +62,7 @@ func TestPackedStepAgainstNaive(t *testing.T) {
 				row := naivegpt.Row{Inputs: part(b.Inputs), Labels: part(b.Labels), Documents: part(b.Documents), Positions: part(b.Positions)}
 				full += naive.Loss(row)
 				if b.Kept != nil {
-					row.Kept = map[int][]int32{tiny.Routed[0]: b.Kept[r*kept : (r+1)*kept]}
+					row.Kept = map[int][]int32{tiny.Routed[0]: b.Kept[0][r*kept : (r+1)*kept]}
 				}
 				dropped += naive.Loss(row)
 			}

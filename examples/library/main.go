@@ -64,7 +64,7 @@ func main() {
 	for _, step := range []int64{99, 0, 20} {
 		b := must(maker.Make(step, 0, 2)) // the first of two ranks
 		fmt.Printf("step %d: %d rows of %d tokens, samples %v\n", step, b.Rows, b.Length, b.IDs)
-		fmt.Printf("  row 0: %q, a routed layer sees %v\n", bytes.Decode(nil, b.Inputs[:b.Length]), b.Kept[:b.Shape.Kept])
+		fmt.Printf("  row 0: %q, a routed layer sees %v\n", bytes.Decode(nil, b.Inputs[:b.Length]), b.Kept[0][:b.Shape.Kept])
 	}
 }
 

@@ -61,7 +61,7 @@ func TestLibrary(t *testing.T) {
 			t.Fatal(err)
 		}
 		want += fmt.Sprintf("step %d: %d rows of %d tokens, samples %v\n", step, 2, map[int64]int{0: 16, 20: 24, 99: 32}[step], b.IDs)
-		want += fmt.Sprintf("  row 0: %q, a routed layer sees %v\n", bytes.Decode(nil, b.Inputs[:b.Length]), b.Kept[:8])
+		want += fmt.Sprintf("  row 0: %q, a routed layer sees %v\n", bytes.Decode(nil, b.Inputs[:b.Length]), b.Kept[0][:8])
 	}
 	if string(got) != want {
 		t.Errorf("the program prints\n%s\nwant\n%s", got, want)
