@@ -12,14 +12,32 @@ import "github.com/gradus-ml/gradus/curriculum"
 // that is there as context only.
 const Ignore = -1
 
-// A Batch is the token tensors of one step. Inputs and Labels are
-// [Rows, Length] row by row.
+// A Batch is the tensors of one step: of text, or of images. Inputs and Labels
+// are [Rows, Length] row by row.
 type Batch struct {
 	curriculum.Shape
+	First  int     // row of the global batch that is the first one here
 	IDs    []int64 // the units, in the order of the rows; nil in an evaluation
 	Inputs []int32
 	Labels []int32   // the token after each input; Ignore where there is none
 	Kept   [][]int32 // for each routed layer its ascending positions, [Rows, kept]; nil: all
+
+	// Always, [Rows, Length], marks positions that every routed layer keeps,
+	// whatever the policy; nil: none.
+	Always []bool
+
+	// Pixels, [Rows, height*width*channels], are images row by row of pixels,
+	// channels last, instead of Inputs, which is nil. Labels is [Rows] then: the
+	// class of each. Length counts patches and the class token before them.
+	Pixels []uint8
+
+	// Predicted, [Rows, m], are the positions whose labels count, of rows in which
+	// few do: each of them once, ascending. Where a row has fewer than m, the rest
+	// are a position whose label is Ignore. nil: all labels are looked at.
+	Predicted []int32
+	// Segments, [Rows, Length], is the kind of each token (BERT's token type); nil:
+	// all are 0.
+	Segments []int32
 
 	// Documents and Positions, [Rows, Length], say which tokens of a row belong
 	// together, where a row may hold several documents side by side: Documents

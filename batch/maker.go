@@ -145,7 +145,7 @@ func (m *Maker) Make(step int64, rank, world int) (*Batch, error) {
 	shape.Rows = len(ids) * len(cuts)
 
 	f := newFiller(shape, m.count)
-	f.IDs = ids
+	f.IDs, f.First = ids, firstRow
 	for _, id := range ids {
 		i, unit := curriculum.Split(id)
 		s := &m.sources[i]
@@ -155,7 +155,7 @@ func (m *Maker) Make(step int64, rank, world int) (*Batch, error) {
 		}
 	}
 	if len(m.routed) > 0 && shape.Kept < shape.Length {
-		f.Kept = route.Positions(m.policy, m.seed, step, m.routed, firstRow, shape.Rows, shape.Length, shape.Kept)
+		f.Kept = route.Positions(m.policy, m.seed, step, m.routed, f.First, shape.Rows, shape.Length, shape.Kept)
 	}
 	return f.Batch, nil
 }
