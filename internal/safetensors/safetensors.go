@@ -9,11 +9,13 @@
 //	the rest  the tensors' elements, little-endian, end to end, each at its
 //	          data_offsets [begin, end) counted from the end of the header
 //
-// Only float32 ("F32") is written and read here; other dtypes are refused by
-// name when asked for.
+// Numbers are float32 here. They are written as such ("F32"), and read from
+// "F32", "F16", "BF16" and "F64" (rounded). Tensors of the format's other types
+// are listed without their data.
 package safetensors
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
@@ -33,7 +35,8 @@ const maxHeader = 100 << 20
 type Tensor struct {
 	Name  string
 	Shape []int
-	Data  []float32
+	Data  []float32 // nil if DType is none of "F64", "F32", "F16" and "BF16"
+	DType string    // how the file stores it. Write writes "F32", whatever it says
 }
 
 // Elements returns how many numbers a tensor of this shape has.
@@ -106,11 +109,16 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 // Read returns the tensors of a file by name, and its metadata. A damaged file is
 // an error of kind fault.Corrupt that names the place.
 func Read(path string) (map[string]Tensor, map[string]string, error) {
-	data, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	tensors, metadata, err := Decode(data)
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	tensors, metadata, err := read(f, info.Size())
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -129,19 +137,7 @@ func ReadHeader(path string) ([]Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	first := make([]byte, min(info.Size(), 8))
-	if _, err := io.ReadFull(f, first); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	n, err := headerLength(first, info.Size())
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	text := make([]byte, n)
-	if _, err := io.ReadFull(f, text); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	placed, _, err := parseHeader(text, uint64(info.Size())-8-n)
+	placed, _, _, err := readHeader(f, info.Size())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -157,24 +153,40 @@ func ReadHeader(path string) ([]Tensor, error) {
 
 // Decode is Read on the bytes of a file.
 func Decode(data []byte) (map[string]Tensor, map[string]string, error) {
-	n, err := headerLength(data, int64(len(data)))
-	if err != nil {
-		return nil, nil, err
-	}
-	body := data[8+n:]
-	placed, metadata, err := parseHeader(data[8:8+n], uint64(len(body)))
+	return read(bytes.NewReader(data), int64(len(data)))
+}
+
+func read(r io.ReaderAt, size int64) (map[string]Tensor, map[string]string, error) {
+	placed, metadata, body, err := readHeader(r, size)
 	if err != nil {
 		return nil, nil, err
 	}
 	tensors := make(map[string]Tensor, len(placed))
 	for _, t := range placed {
-		t.Data = make([]float32, t.Elements())
-		for i := range t.Data {
-			t.Data[i] = math.Float32frombits(binary.LittleEndian.Uint32(body[t.begin+4*uint64(i):]))
+		if err := t.fill(r, body); err != nil {
+			return nil, nil, fmt.Errorf("tensor %q: %w", t.Name, err)
 		}
 		tensors[t.Name] = t.Tensor
 	}
 	return tensors, metadata, nil
+}
+
+// readHeader reads the header of a file of size bytes, and where its body begins.
+func readHeader(r io.ReaderAt, size int64) (placed []placedTensor, metadata map[string]string, body int64, err error) {
+	first := make([]byte, min(size, 8))
+	if _, err := r.ReadAt(first, 0); err != nil && err != io.EOF {
+		return nil, nil, 0, err
+	}
+	n, err := headerLength(first, size)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	text := make([]byte, n)
+	if _, err := io.ReadFull(io.NewSectionReader(r, 8, int64(n)), text); err != nil {
+		return nil, nil, 0, err
+	}
+	placed, metadata, err = parseHeader(text, uint64(size)-8-n)
+	return placed, metadata, 8 + int64(n), err
 }
 
 // headerLength reads the length of the header of a file of size bytes.
@@ -193,6 +205,27 @@ func headerLength(data []byte, size int64) (uint64, error) {
 type placedTensor struct {
 	Tensor
 	begin uint64
+}
+
+// fill reads the data of a tensor of a file whose body begins at a byte.
+func (t *placedTensor) fill(r io.ReaderAt, body int64) error {
+	d := dtypes[t.DType]
+	if d.float == nil {
+		return nil
+	}
+	t.Data = make([]float32, t.Elements())
+	buf := make([]byte, min(1<<16, d.size*uint64(len(t.Data))))
+	from := io.NewSectionReader(r, body+int64(t.begin), int64(d.size)*int64(len(t.Data)))
+	for part := range slices.Chunk(t.Data, 1<<16/int(d.size)) {
+		raw := buf[:d.size*uint64(len(part))]
+		if _, err := io.ReadFull(from, raw); err != nil {
+			return err
+		}
+		for i := range part {
+			part[i] = d.float(raw[uint64(i)*d.size:])
+		}
+	}
+	return nil
 }
 
 // parseHeader reads a header that is followed by body bytes of data.
@@ -230,8 +263,9 @@ func parseTensor(name string, raw json.RawMessage, body uint64, left *uint64) (p
 	if begin > end || end > body {
 		return t, fmt.Errorf("data_offsets [%d, %d] in %d bytes of data", begin, end, body)
 	}
-	if e.DType != "F32" {
-		return t, fmt.Errorf("dtype %s; only F32 is read", e.DType)
+	d, ok := dtypes[e.DType]
+	if !ok {
+		return t, fmt.Errorf("dtype %q; the format has none of this name", e.DType)
 	}
 	elements := uint64(1)
 	for _, d := range e.Shape {
@@ -241,13 +275,13 @@ func parseTensor(name string, raw json.RawMessage, body uint64, left *uint64) (p
 		elements *= uint64(d)
 		t.Shape = append(t.Shape, int(d))
 	}
-	if 4*elements != end-begin {
-		return t, fmt.Errorf("shape %v takes %d bytes and data_offsets hold %d", e.Shape, 4*elements, end-begin)
+	if d.size*elements != end-begin {
+		return t, fmt.Errorf("shape %v takes %d bytes and data_offsets hold %d", e.Shape, d.size*elements, end-begin)
 	}
-	if 4*elements > *left {
+	if d.size*elements > *left {
 		return t, fmt.Errorf("the tensors together take more than the %d bytes of data", body)
 	}
 	*left -= 4 * elements
-	t.Name, t.begin = name, begin
+	t.Name, t.DType, t.begin = name, e.DType, begin
 	return t, nil
 }
