@@ -7,7 +7,8 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 )
 
-// A Batch is what one pass over the model reads.
+// A Batch is what one pass over the model reads: b rows of s tokens. A ViT's tokens
+// are the class token and the patches behind it, row by row. Absent inputs are nil.
 //
 // Documents and Positions are there for rows that hold several documents side by
 // side, both or neither. Without them each row is one document that begins at
@@ -15,26 +16,45 @@ import (
 // the losses of a row are those of its documents alone. Padding is a document too:
 // any number that no real document of its row has, at position 0.
 type Batch struct {
-	Inputs    *Node   // int32 [b, s]: token ids
-	Labels    *Node   // int32 [b, s]: the next token's id; negative where nothing is predicted
+	Inputs    *Node   // int32 [b, s]: token ids; nil for a ViT
+	Pixels    *Node   // uint8 [b, height*width*channels], row by row, channels last: a ViT's images
+	Labels    *Node   // int32 [b, s], of a ViT [b]: what is to be predicted; negative: nothing
+	Predicted *Node   // int32 [b, m]: the places of a BERT's rows that predict; nil: all
+	Segments  *Node   // int32 [b, s]: token types of a BERT; nil: all 0
 	Kept      []*Node // for each routed layer int32 [b, k]: ascending places in the row; nil: every layer sees every token
 	Documents *Node   // int32 [b, s]: which document of its row a token belongs to
 	Positions *Node   // int32 [b, s]: a token's place in its document, 0 to Context-1
+	Noise     *Node   // uint32 [b, s]: a random word for each token, of which dropout is made; nil: none is dropped out
 }
 
 // Loss builds the graph of the summed cross-entropy of a batch in nats, a
 // scalar. weights are the values of Params, in that order. It panics on shapes
 // that do not fit, as graph functions of GoMLX do.
 func (c Config) Loss(weights []*Node, batch Batch) *Node {
-	losses, _ := c.pass(weights, batch)
-	return ReduceAllSum(losses)
+	return ReduceAllSum(c.Losses(weights, batch))
 }
 
-// Losses builds the graph of each token's cross-entropy in nats, [b, s]: Loss
-// before it is summed. It is 0 where nothing is predicted.
+// Losses builds the graph of the cross-entropy of each label in nats, before Loss
+// sums them: [b*s], or [b*m] of Predicted places, or [b] of a ViT. It is 0 where
+// nothing is predicted.
 func (c Config) Losses(weights []*Node, batch Batch) *Node {
 	losses, _ := c.pass(weights, batch)
-	return Reshape(losses, batch.Inputs.Shape().Dimensions...)
+	return losses
+}
+
+// Evaluate builds the graph of Losses and of which labels the model gets right: 1
+// where the most likely answer is the label, else 0, as Losses in shape and type.
+func (c Config) Evaluate(weights []*Node, batch Batch) (losses, correct *Node) {
+	exceptions.Panicf("model: Evaluate is not there yet")
+	return nil, nil
+}
+
+// Logits builds the graph of the scores of all answers, unnormalized logarithms of
+// their probabilities: [b, Vocabulary] at one place of each row, at int32 [b], or
+// [b, Classes] of a ViT, whose at is nil.
+func (c Config) Logits(weights []*Node, batch Batch, at *Node) *Node {
+	exceptions.Panicf("model: Logits is not there yet")
+	return nil
 }
 
 // Gradients builds the graph of Losses, flattened, and of the gradient of their sum
@@ -48,6 +68,9 @@ func (c Config) Gradients(weights []*Node, batch Batch, scale *Node) (losses *No
 // pass runs the model forward. It returns the loss of each token, [b*s], and the
 // pullback of their sum.
 func (c Config) pass(weights []*Node, batch Batch) (losses *Node, pull func(scale *Node) []*Node) {
+	if !c.Is(GPT) || c.Positions == Rotary || c.Shared || c.Dropout > 0 {
+		exceptions.Panicf("model: no graph of a %v yet", c)
+	}
 	b, s := batch.Inputs.Shape().Dimensions[0], batch.Inputs.Shape().Dimensions[1]
 	if (batch.Documents == nil) != (batch.Positions == nil) {
 		exceptions.Panicf("model: a batch has documents without positions, or positions without documents; give both or neither")

@@ -72,7 +72,7 @@ func TestLossesAddUp(t *testing.T) {
 		w, b := split(tiny, in)
 		return []*Node{tiny.Losses(w, b)}
 	}, args...)[0]
-	if err := losses.Shape().CheckDims(rows, length); err != nil {
+	if err := losses.Shape().CheckDims(rows * length); err != nil {
 		t.Fatal(err)
 	}
 	labels := tensors.MustCopyFlatData[int32](args[n+1].(*tensors.Tensor))
