@@ -19,7 +19,7 @@ type Batch struct {
 	First  int     // row of the global batch that is the first one here
 	IDs    []int64 // the units, in the order of the rows; nil in an evaluation
 	Inputs []int32
-	Labels []int32   // the token after each input; Ignore where there is none
+	Labels []int32   // the token after each input, Ignore where there is none; of masked rows see Masking
 	Kept   [][]int32 // for each routed layer its ascending positions, [Rows, kept]; nil: all
 
 	// Always, [Rows, Length], marks positions that every routed layer keeps,
@@ -44,14 +44,15 @@ type Batch struct {
 	// counts them within the row, 0, 1, 2, ..., and Positions counts within each
 	// from 0. A document that a row ends within begins anew in the next row.
 	// Padding is one document more, with 0 as each position. Both are nil if every
-	// row of the plan is one run from position 0 on: padding behind it is then
-	// nothing that causal attention sees.
+	// row of the plan is one run from position 0 on, and padding behind it is
+	// nothing that the model sees: because attention is causal, or there is none.
 	Documents []int32
 	Positions []int32
 
 	// What the rows cost and did not cost: every position is padding, or is
-	// repeated by a Shaper as context, or predicts; and every input of the units
-	// predicts once, or is discarded.
+	// repeated by a Shaper as context, or predicts (or might have, where a Masking
+	// draws those that do); and every input of the units is in a row that is not
+	// repeated, or is discarded.
 	Padding   int64 // positions that the rows are longer than their units
 	Discarded int64 // inputs of the units that no row holds
 }

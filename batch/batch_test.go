@@ -344,7 +344,7 @@ func TestCorruptToken(t *testing.T) {
 			t.Errorf("%s: a negative token is in no batch", kind)
 		}
 	}
-	if _, err := batch.Evaluation(c, c.All(), 8, 2, 0); !errors.Is(err, fault.Corrupt) {
+	if _, err := batch.Evaluation(c, c.All(), 8, 2, 0, nil); !errors.Is(err, fault.Corrupt) {
 		t.Errorf("a negative token held out: %v", err)
 	}
 }

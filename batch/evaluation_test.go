@@ -18,7 +18,7 @@ func TestEvaluation(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, rows := range []int{1, 3, 64} {
-		batches, err := batch.Evaluation(c, h, 8, rows, 0)
+		batches, err := batch.Evaluation(c, h, 8, rows, 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +47,7 @@ func TestEvaluation(t *testing.T) {
 			t.Errorf("%d rows: %d predictions\n%v\nwant %d\n%v", rows, len(got), got, len(want), want)
 		}
 	}
-	limited, err := batch.Evaluation(c, h, 8, 2, 32)
+	limited, err := batch.Evaluation(c, h, 8, 2, 32, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,12 +59,12 @@ func TestEvaluation(t *testing.T) {
 		t.Errorf("a limit of 32 tokens: %d are predicted", n)
 	}
 	for _, bad := range [][2]int{{0, 1}, {8, 0}} {
-		if _, err := batch.Evaluation(c, h, bad[0], bad[1], 0); !errors.Is(err, fault.Invalid) {
+		if _, err := batch.Evaluation(c, h, bad[0], bad[1], 0, nil); !errors.Is(err, fault.Invalid) {
 			t.Errorf("window %d, %d rows: %v", bad[0], bad[1], err)
 		}
 	}
 	single := write(t, t.TempDir(), 1)
-	if _, err := batch.Evaluation(single, single.All(), 8, 2, 0); !errors.Is(err, fault.Invalid) {
+	if _, err := batch.Evaluation(single, single.All(), 8, 2, 0, nil); !errors.Is(err, fault.Invalid) {
 		t.Errorf("one token: %v", err)
 	}
 }

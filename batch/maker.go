@@ -25,6 +25,7 @@ type Config struct {
 	Policy  route.Policy // nil if no layer is routed
 	Routed  []int        // layers that Policy draws positions for
 	Seed    uint64       // of the recipe
+	Masking *Masking     // nil: labels are the tokens that follow
 }
 
 // A Maker makes batches. It may be used from any number of goroutines.
@@ -33,17 +34,20 @@ type Maker struct {
 	sampler *curriculum.Sampler
 	policy  route.Policy
 	routed  []int
+	masker  *masker // nil: none
 	seed    uint64
 	sources []source
 	full    []int // row length of each bucket's units
 	cuts    map[layout][]cut
-	count   []int32 // 0, 1, 2, ... for positions; nil: no row holds several documents
+	count   []int32 // 0, 1, 2, ... for positions; nil: each row is one run from its beginning
 }
 
 type source struct {
 	corpus *corpus.Corpus
 	units  arrange.Arrangement
 	pad    int32
+	// Its units are of documents, which fill no whole row.
+	documents bool
 }
 
 // A layout is the question that a Shaper answers.
@@ -64,6 +68,10 @@ func NewMaker(c Config) (*Maker, error) {
 		return nil, fault.Invalidf("%d layers are routed by no policy", len(c.Routed))
 	}
 	m := &Maker{plan: c.Plan, policy: c.Policy, routed: slices.Clone(c.Routed), seed: c.Seed, cuts: map[layout][]cut{}}
+	var err error
+	if m.masker, err = newMasker(c.Masking); err != nil {
+		return nil, err
+	}
 	for i, s := range c.Sources {
 		if err := m.add(s); err != nil {
 			return nil, fmt.Errorf("source %d: %w", i, err)
@@ -78,6 +86,9 @@ func NewMaker(c Config) (*Maker, error) {
 				return nil, err
 			}
 		}
+	}
+	if slices.ContainsFunc(m.sources, func(s source) bool { return s.units.Packed() }) || m.masker != nil && m.pads() {
+		m.count = counting(m.full[len(m.full)-1])
 	}
 	m.sampler = c.Plan.Sampler()
 	return m, nil
@@ -98,14 +109,31 @@ func (m *Maker) add(s Source) (err error) {
 		return fault.Mismatchf("its units have %v inputs and those of the first source %v; arrange all alike", lengths, m.full)
 	}
 	pad := int32(max(s.Samples.Corpus().Meta().EndOfDocument, 0))
-	m.sources = append(m.sources, source{s.Samples.Corpus(), s.Units, pad})
-	if s.Units.Packed() && m.count == nil {
-		m.count = make([]int32, lengths[len(lengths)-1])
-		for i := range m.count {
-			m.count[i] = int32(i)
+	m.sources = append(m.sources, source{s.Samples.Corpus(), s.Units, pad, s.Samples.Cut().Documents})
+	return nil
+}
+
+// pads reports whether some row of the plan may end in padding. Causal attention
+// never sees it; a masked row must say where it is.
+func (m *Maker) pads() bool {
+	if slices.ContainsFunc(m.sources, func(s source) bool { return s.documents }) {
+		return true
+	}
+	for at, cuts := range m.cuts {
+		if slices.ContainsFunc(cuts, func(c cut) bool { return c.first+at.length > at.full }) {
+			return true
 		}
 	}
-	return nil
+	return false
+}
+
+// counting returns 0, 1, 2, ..., n-1.
+func counting(n int) []int32 {
+	list := make([]int32, n)
+	for i := range list {
+		list[i] = int32(i)
+	}
+	return list
 }
 
 // shape asks the shaper about a form of the plan, once.
@@ -153,6 +181,9 @@ func (m *Maker) Make(step int64, rank, world int) (*Batch, error) {
 		if err := f.unit(s.corpus, full, cuts, s.pad); err != nil {
 			return nil, fmt.Errorf("unit %d of source %d: %w", unit, i, err)
 		}
+	}
+	if m.masker != nil {
+		m.masker.apply(f.Batch, m.seed, "mask", step)
 	}
 	if len(m.routed) > 0 && shape.Kept < shape.Length {
 		f.Kept = route.Positions(m.policy, m.seed, step, m.routed, f.First, shape.Rows, shape.Length, shape.Kept)

@@ -93,7 +93,7 @@ func (b *Bound) Evaluation() ([]*batch.Batch, error) {
 		if limit > 0 && len(texts) > 1 {
 			limit = max(int64(float64(limit)*float64(h.text.Tokens())/float64(total)), 1)
 		}
-		more, err := batch.Evaluation(h.corpus, h.text, b.Recipe.Window(), evaluationRows, limit)
+		more, err := batch.Evaluation(h.corpus, h.text, b.Recipe.Window(), evaluationRows, limit, nil)
 		if err != nil {
 			return nil, err
 		}
