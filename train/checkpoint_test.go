@@ -31,7 +31,7 @@ func bits(params []model.Param, seed uint64) state {
 		values[0][0], values[0][1] = float32(math.Copysign(0, -1)), float32(math.Inf(-1))
 		return values
 	}
-	return state{group(), group(), group()}
+	return state{group(), group(), group(), nil}
 }
 
 // saved writes checkpoints of random bits and returns the last one's path.

@@ -173,7 +173,7 @@ func compareWithAlone(t *testing.T, e *engine, b, a *batch.Batch) {
 	if loss /= float64(b.Targets()); math.Abs(loss-want) > 1e-6*want {
 		t.Errorf("units %v: loss %v, the documents alone have %v", b.IDs, loss, want)
 	}
-	if evaluated, err := e.loss([]*batch.Batch{b}); err != nil || math.Abs(evaluated-want) > 1e-6*want {
+	if evaluated, _, err := e.loss([]*batch.Batch{b}); err != nil || math.Abs(evaluated-want) > 1e-6*want {
 		t.Errorf("units %v: evaluated at %v (%v), the documents alone have %v", b.IDs, evaluated, err, want)
 	}
 	for i, p := range e.params {

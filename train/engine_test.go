@@ -8,7 +8,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gradus-ml/gradus/batch"
 	"github.com/gradus-ml/gradus/curriculum"
@@ -25,15 +24,23 @@ var tiny = model.Config{Vocabulary: 17, Context: 8, Layers: 3, Width: 8, Heads: 
 var adam = Optimizer{Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, Decay: 0.1, Clip: 1}
 
 // goBackend is one for all tests: a tensor belongs to the backend it was first used on.
-var goBackend = sync.OnceValues(func() (compute.Backend, error) { return compute.NewWithConfig(GoBackend) })
+var goBackend = sync.OnceValues(func() (*Backend, error) { return OpenBackend("go") })
 
 func mustEngine(t testing.TB, c model.Config, o Optimizer) *engine {
+	t.Helper()
+	return engineOf(t, 2, setting{model: c, optimizer: o, seed: 5})
+}
+
+// engineOf returns an engine that computes so many parts of a batch at once.
+func engineOf(t testing.TB, shards int, s setting) *engine {
 	t.Helper()
 	backend, err := goBackend()
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := newEngine(backend, c, o, 5)
+	own := *backend
+	own.Shards = shards
+	e, err := newEngine(&own, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,19 +68,20 @@ func someBatch(c model.Config, s curriculum.Shape, seed uint64) *batch.Batch {
 // of their part of the batch's mean loss.
 func gradientOf(t *testing.T, e *engine, b *batch.Batch, from, to int) (float64, [][]float32) {
 	t.Helper()
-	args := append(e.arguments(float32(1/float64(b.Targets()))), rowTensors(b, from, to)...)
-	if b.Kept != nil {
-		args = append(args, keptTensors(b, from, to)...)
-	}
-	out, err := e.gradients.Call(args...)
+	in := e.inputs(b, true)
+	found, err := e.run(&in, []span{{from, to}}, float32(1/float64(b.Targets())))
 	if err != nil {
 		t.Fatal(err)
 	}
+	losses := 0.0
+	for _, x := range tensors.MustCopyFlatData[float32](found[0][0]) {
+		losses += float64(x)
+	}
 	var gradients [][]float32
-	for _, g := range out[1:] {
+	for _, g := range found[0][1:] {
 		gradients = append(gradients, tensors.MustCopyFlatData[float32](g))
 	}
-	return float64(tensors.ToScalar[float32](out[0])), gradients
+	return losses, gradients
 }
 
 // naiveAdamW is AdamW as its paper writes it (arXiv 1711.05101, algorithm 2), in
@@ -150,12 +158,12 @@ func TestAdamWAgainstNaive(t *testing.T) {
 					}
 				}
 				want := naive.step(gradients, e.params, rate, step+1)
-				_, norm, err := e.step(b, rate, int64(step))
+				got, err := e.step(b, rate, int64(step))
 				if err != nil {
 					t.Fatal(err)
 				}
-				if math.Abs(norm-want) > 1e-5*want {
-					t.Errorf("step %d: norm %v, want %v", step, norm, want)
+				if math.Abs(got.norm-want) > 1e-5*want {
+					t.Errorf("step %d: norm %v, want %v", step, got.norm, want)
 				}
 			}
 			end, err := e.save()
@@ -198,12 +206,8 @@ func TestShardsMakeTheWhole(t *testing.T) {
 					}
 					sum, whole := gradientOf(t, e, b, 0, rows)
 					parts := make([][]float64, len(whole))
-					for i := range shards {
-						from, to := shardEnd(rows, i), shardEnd(rows, i+1)
-						if from == to {
-							continue
-						}
-						_, g := gradientOf(t, e, b, from, to)
+					for _, part := range e.microBatches(rows)[0] {
+						_, g := gradientOf(t, e, b, part.from, part.to)
 						for i := range g {
 							if parts[i] == nil {
 								parts[i] = make([]float64, len(g[i]))
@@ -222,15 +226,15 @@ func TestShardsMakeTheWhole(t *testing.T) {
 							}
 						}
 					}
-					loss, norm, err := e.step(b, 1e-3, 0)
+					got, err := e.step(b, 1e-3, 0)
 					if err != nil {
 						t.Fatal(err)
 					}
-					if want := sum / float64(b.Targets()); math.Abs(loss-want) > 1e-6*want {
-						t.Errorf("loss %v, of the whole %v", loss, want)
+					if want := sum / float64(b.Targets()); math.Abs(got.loss-want) > 1e-6*want {
+						t.Errorf("loss %v, of the whole %v", got.loss, want)
 					}
-					if want := math.Sqrt(squares); math.Abs(norm-want) > 1e-5*want {
-						t.Errorf("norm %v, of the whole %v", norm, want)
+					if want := math.Sqrt(squares); math.Abs(got.norm-want) > 1e-5*want {
+						t.Errorf("norm %v, of the whole %v", got.norm, want)
 					}
 				})
 			}
@@ -248,11 +252,11 @@ func TestOverfitsOneBatch(t *testing.T) {
 	b := someBatch(c, curriculum.Shape{Rows: 4, Length: 8, Kept: 6}, 1)
 	var first, loss float64
 	for step := range int64(100) {
-		var err error
-		if loss, _, err = e.step(b, 1e-2, step); err != nil {
+		r, err := e.step(b, 1e-2, step)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if step == 0 {
+		if loss = r.loss; step == 0 {
 			first = loss
 		}
 	}
@@ -273,9 +277,9 @@ func TestDivergedStepChangesNothing(t *testing.T) {
 	if err := e.load(s); err != nil {
 		t.Fatal(err)
 	}
-	loss, norm, err := e.step(someBatch(tiny, curriculum.Shape{Rows: 2, Length: 8, Kept: 8}, 1), 1e-3, 0)
-	if err != nil || !diverged(loss) && !diverged(norm) {
-		t.Fatalf("loss %v, norm %v, error %v", loss, norm, err)
+	r, err := e.step(someBatch(tiny, curriculum.Shape{Rows: 2, Length: 8, Kept: 8}, 1), 1e-3, 0)
+	if err != nil || !diverged(r.loss) && !diverged(r.norm) {
+		t.Fatalf("loss %v, norm %v, error %v", r.loss, r.norm, err)
 	}
 	after, err := e.save()
 	if err != nil {
@@ -326,7 +330,7 @@ func TestBatchesTheModelCannotRead(t *testing.T) {
 	} {
 		b := someBatch(tiny, shape, 1)
 		c.spoil(b)
-		if _, _, err := e.step(b, 1e-3, 0); !errors.Is(err, c.kind) {
+		if _, err := e.step(b, 1e-3, 0); !errors.Is(err, c.kind) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

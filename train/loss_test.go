@@ -44,7 +44,7 @@ func proxyWeights(c model.Config) [][]float32 {
 // the checkpoint's.
 func proxyOf(t testing.TB, run string, c model.Config, weights [][]float32) string {
 	t.Helper()
-	path, err := writeCheckpoint(run, CheckpointState{Step: 3, Recipe: "r", Corpus: "c", Model: c}, c.Params(), state{weights, weights, weights}, 2)
+	path, err := writeCheckpoint(run, CheckpointState{Step: 3, Recipe: "r", Corpus: "c", Model: c}, c.Params(), state{weights, weights, weights, nil}, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +282,7 @@ func TestLossOpenRefuses(t *testing.T) {
 	of := func(c model.Config) string {
 		st := CheckpointState{Step: 3, Recipe: "r", Corpus: "c", Model: c}
 		weights := proxyWeights(tiny)
-		path, err := writeCheckpoint(t.TempDir(), st, tiny.Params(), state{weights, weights, weights}, 2)
+		path, err := writeCheckpoint(t.TempDir(), st, tiny.Params(), state{weights, weights, weights, nil}, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -387,7 +387,7 @@ func BenchmarkLoss(b *testing.B) {
 			b.ReportMetric(float64(tokens)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
 		})
 	}
-	run("forward", 12*c.Context, func() error { _, err := e.loss([]*batch.Batch{x}); return err })
+	run("forward", 12*c.Context, func() error { _, _, err := e.loss([]*batch.Batch{x}); return err })
 	for _, n := range []int{9, 17, 33, c.Context + 1, 4*c.Context + 1} {
 		var samples []metric.Sample
 		for range 1024 / n {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -43,20 +44,8 @@ func (o Optimizer) rates(rate float64, t int64) []float32 {
 	}
 }
 
-// updateGraph adds the shards' gradients, clips them, and steps.
-func (e *engine) updateGraph(in []*Node) []*Node {
-	o, n := e.optimizer, len(e.params)
-	weights, moment1, moment2 := in[:n], in[n:2*n], in[2*n:3*n]
-	gradients := append([]*Node{}, in[3*n:4*n]...)
-	for at := 4 * n; at < len(in)-1; at += n {
-		for i := range gradients {
-			gradients[i] = Add(gradients[i], in[at+i])
-		}
-	}
-	rates := in[len(in)-1]
-	at := func(i int) *Node { return Reshape(Slice(rates, AxisElem(i))) }
-	rate, unbias1, unbias2 := at(0), at(1), at(2)
-
+// normGraph returns the norm of all gradients together.
+func normGraph(gradients []*Node) []*Node {
 	var squares *Node
 	for _, g := range gradients {
 		flat := Reshape(g, g.Shape().Size())
@@ -67,23 +56,43 @@ func (e *engine) updateGraph(in []*Node) []*Node {
 			squares = Add(squares, square)
 		}
 	}
-	norm := Sqrt(squares)
+	return []*Node{Sqrt(squares)}
+}
+
+// updateGraph clips the gradients of some parameters, and steps them.
+func (e *engine) updateGraph(params []int, in []*Node) []*Node {
+	o, n := e.optimizer, len(params)
+	next := func(n int) []*Node {
+		nodes := in[:n]
+		in = in[n:]
+		return nodes
+	}
+	weights, moment1, moment2 := next(n), next(n), next(n)
+	var mean []*Node
+	if e.average > 0 {
+		mean = next(n)
+	}
+	gradients, norm, rates := next(n), next(1)[0], next(1)[0]
+	at := func(i int) *Node { return Reshape(Slice(rates, AxisElem(i))) }
+	rate, unbias1, unbias2 := at(0), at(1), at(2)
 	clip := Scalar(norm.Graph(), dtypes.Float32, 1)
 	if o.Clip > 0 {
 		clip = Min(clip, Div(Scalar(norm.Graph(), dtypes.Float32, o.Clip), AddScalar(norm, 1e-6)))
 	}
-	var newWeights, newMoment1, newMoment2 []*Node
-	for i, p := range e.params {
+	var newWeights, newMoment1, newMoment2, newMean []*Node
+	for i, at := range params {
 		g := Mul(gradients[i], clip)
 		m := Add(MulScalar(moment1[i], o.Beta1), MulScalar(g, 1-o.Beta1))
 		v := Add(MulScalar(moment2[i], o.Beta2), MulScalar(Square(g), 1-o.Beta2))
 		move := Div(Mul(m, unbias1), AddScalar(Sqrt(Mul(v, unbias2)), o.Epsilon))
-		if p.Decay && o.Decay > 0 {
+		if e.params[at].Decay && o.Decay > 0 {
 			move = Add(move, MulScalar(weights[i], o.Decay))
 		}
-		newWeights = append(newWeights, Sub(weights[i], Mul(move, rate)))
-		newMoment1 = append(newMoment1, m)
-		newMoment2 = append(newMoment2, v)
+		w := Sub(weights[i], Mul(move, rate))
+		newWeights, newMoment1, newMoment2 = append(newWeights, w), append(newMoment1, m), append(newMoment2, v)
+		if mean != nil {
+			newMean = append(newMean, Add(MulScalar(mean[i], e.average), MulScalar(w, 1-e.average)))
+		}
 	}
-	return append(append(append(newWeights, newMoment1...), newMoment2...), norm)
+	return slices.Concat(newWeights, newMoment1, newMoment2, newMean)
 }

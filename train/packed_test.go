@@ -71,12 +71,12 @@ func TestPackedStepAgainstNaive(t *testing.T) {
 				t.Fatal(err)
 			}
 			// Evaluation sees every token, also of a batch that has kept positions.
-			got, err := e.loss([]*batch.Batch{b})
+			got, _, err := e.loss([]*batch.Batch{b})
 			if err != nil || math.Abs(got-full) > 1e-6*full {
 				t.Errorf("%d rows, %d kept: evaluated at %v (%v), the definition gives %v", rows, kept, got, err, full)
 			}
-			if got, _, err = e.step(b, 1e-3, 0); err != nil || math.Abs(got-dropped) > 1e-6*dropped {
-				t.Errorf("%d rows, %d kept: loss %v (%v), the definition gives %v", rows, kept, got, err, dropped)
+			if r, err := e.step(b, 1e-3, 0); err != nil || math.Abs(r.loss-dropped) > 1e-6*dropped {
+				t.Errorf("%d rows, %d kept: loss %v (%v), the definition gives %v", rows, kept, r.loss, err, dropped)
 			}
 		}
 	}
@@ -87,18 +87,23 @@ func TestCompileIsAllThatAStepNeeds(t *testing.T) {
 	for _, kept := range []int{8, 3} {
 		for _, pack := range []bool{false, true} {
 			e := mustEngine(t, tiny, adam)
-			e.gradients.SetMaxCache(2) // shards of one row and of two
 			b := someBatch(tiny, curriculum.Shape{Rows: 3, Length: 8, Kept: kept}, 1)
 			if pack {
 				b = packed(b, 4, 1)
 			}
-			for range 2 { // again costs nothing
-				if err := e.compile(b); err != nil {
-					t.Fatalf("%d kept, packed %v: %v", kept, pack, err)
+			in := e.inputs(b, true)
+			for again := range 2 {
+				if seconds, err := e.compile(&in); err != nil || (seconds == 0) != (again > 0) {
+					t.Fatalf("%d kept, packed %v: compiled in %v seconds: %v", kept, pack, seconds, err)
 				}
 			}
-			if _, _, err := e.step(b, 1e-3, 0); err != nil {
-				t.Errorf("%d kept, packed %v: %v", kept, pack, err)
+			exec, err := e.gradients.of(in.layout)
+			if err != nil {
+				t.Fatal(err)
+			}
+			exec.SetMaxCache(2) // parts of one row and of two: no more can be compiled
+			if r, err := e.step(b, 1e-3, 0); err != nil || r.compiled != 0 {
+				t.Errorf("%d kept, packed %v: %v, %v", kept, pack, r, err)
 			}
 		}
 	}

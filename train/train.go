@@ -15,8 +15,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/gomlx/compute"
-	_ "github.com/gomlx/compute/gobackend" // the backend "go"
 	"github.com/gradus-ml/gradus/batch"
 	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/internal/dirlock"
@@ -24,10 +22,6 @@ import (
 	"github.com/gradus-ml/gradus/model"
 	"github.com/gradus-ml/gradus/runlog"
 )
-
-// GoBackend is GoMLX's pure-Go backend, as this project configures it: its
-// parallel mode can wait on itself for ever.
-const GoBackend = "go:ops_sequential"
 
 // A Config is everything a run depends on.
 type Config struct {
@@ -42,6 +36,13 @@ type Config struct {
 	Model     model.Config
 	Optimizer Optimizer
 	Schedule  Schedule
+
+	Backend  string // of OpenBackend; "": the pure-Go one
+	BFloat16 bool   // compute matrix products in bfloat16; weights, their sums and losses stay float32
+	// Accumulate is how many micro batches of rows a step's batch is computed in, one
+	// after another, for batches that do not fit the memory. The step is that of the
+	// whole batch, but for rounding. 0: 1.
+	Accumulate int
 
 	// RateFactor multiplies the schedule's rate in a step (they count from 0), so that
 	// it can follow a batch size that varies: by rows over base rows, or their square
@@ -95,12 +96,12 @@ func Train(ctx context.Context, c Config) (Result, error) {
 	if err := c.fits(); err != nil {
 		return Result{}, err
 	}
-	backend, err := compute.NewWithConfig(GoBackend)
+	backend, err := OpenBackend(c.Backend)
 	if err != nil {
-		return Result{}, fmt.Errorf("train: backend %s: %w", GoBackend, err)
+		return Result{}, err
 	}
-	defer backend.Finalize()
-	engine, err := newEngine(backend, c.Model, c.Optimizer, c.Run.Seed)
+	defer backend.Close()
+	engine, err := newEngine(backend, c.engine())
 	if err != nil {
 		return Result{}, err
 	}
@@ -179,9 +180,6 @@ func (r *run) loop(ctx context.Context) error {
 		if next.err != nil {
 			return next.err
 		}
-		if err := r.engine.compile(next.batch); err != nil {
-			return err
-		}
 		if err := r.step(step, r.Plan.StageAt(step), next.batch); err != nil {
 			return err
 		}
@@ -227,11 +225,12 @@ func (r *run) step(step int64, stage int, b *batch.Batch) error {
 		return err
 	}
 	begin := time.Now()
-	loss, norm, err := r.engine.step(b, rate, step)
+	made, err := r.engine.step(b, rate, step)
 	if err != nil {
 		return err
 	}
-	r.seconds += time.Since(begin).Seconds()
+	loss, norm := made.loss, made.norm
+	r.seconds += time.Since(begin).Seconds() - made.compiled
 	r.flops += r.flopsAt(step)
 	line := runlog.Step{
 		Step: step + 1, Tokens: after.Tokens, LayerTokens: after.LayerTokens(), FLOPs: r.flops, Seconds: r.seconds,
@@ -249,7 +248,7 @@ func (r *run) step(step int64, stage int, b *batch.Batch) error {
 	}
 	last := step+1 == r.Plan.Steps()
 	if len(r.Evaluation) > 0 && (last || due(r.EvaluateEvery, before.On(r.Clock), after.On(r.Clock))) {
-		heldOut, err := r.engine.loss(r.Evaluation)
+		heldOut, _, err := r.engine.loss(r.Evaluation)
 		if err != nil {
 			return err
 		}

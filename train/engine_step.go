@@ -1,0 +1,253 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gradus-ml/gradus/batch"
+	"github.com/gradus-ml/gradus/internal/fault"
+)
+
+// A stepResult is what a step tells.
+type stepResult struct {
+	loss     float64   // mean of the labels that count, in nats
+	norm     float64   // of the gradient, before clipping
+	losses   []float32 // of each place that may predict, row by row; 0 where there is no label
+	compiled float64   // seconds that the step waited for its graphs
+}
+
+// step makes one optimizer update. On a loss or a norm that is not finite it
+// changes nothing and returns them. After an error the weights may be lost.
+func (e *engine) step(b *batch.Batch, rate float64, step int64) (stepResult, error) {
+	var r stepResult
+	labels := b.Targets()
+	if labels == 0 {
+		return r, fault.Invalidf("train: the batch of step %d has nothing to predict: its documents have fewer than two tokens", step)
+	}
+	if err := readable(b, e.model); err != nil {
+		return r, fmt.Errorf("train: step %d: %w", step, err)
+	}
+	in := e.inputs(b, true)
+	var err error
+	if r.compiled, err = e.compile(&in); err != nil {
+		return r, err
+	}
+	gradients, losses, err := e.backward(&in, float32(1/float64(labels)))
+	if err != nil {
+		return r, fmt.Errorf("train: step %d: %w", step, err)
+	}
+	for _, x := range losses {
+		r.loss += float64(x)
+	}
+	r.loss /= float64(labels)
+	r.losses = losses
+	out, err := e.norm.Call(anys(gradients)...)
+	if err != nil {
+		return r, fmt.Errorf("train: step %d: norm: %w", step, err)
+	}
+	r.norm = float64(tensors.ToScalar[float32](out[0]))
+	out[0].FinalizeLocal()
+	if diverged(r.loss) || diverged(r.norm) {
+		err = free(gradients)
+	} else {
+		err = e.update(gradients, out[0], e.optimizer.rates(rate, step+1))
+	}
+	if err == nil {
+		err = free(out)
+	}
+	if err != nil {
+		return r, fmt.Errorf("train: step %d: update: %w", step, err)
+	}
+	return r, nil
+}
+
+// A span is rows [from, to) of a batch, computed at once.
+type span struct{ from, to int }
+
+// microBatches cuts the rows of a batch into micro batches, and each into the parts
+// that run at once, one for each shard; those of no row are left out.
+func (e *engine) microBatches(rows int) [][]span {
+	var all [][]span
+	for m := range e.accumulate {
+		first, end := rows*m/e.accumulate, rows*(m+1)/e.accumulate
+		var parts []span
+		for i := range e.backend.Shards {
+			part := span{first + (end-first)*i/e.backend.Shards, first + (end-first)*(i+1)/e.backend.Shards}
+			if part.from < part.to {
+				parts = append(parts, part)
+			}
+		}
+		if parts != nil {
+			all = append(all, parts)
+		}
+	}
+	return all
+}
+
+// backward returns the gradient of scale times the sum of a batch's losses, on the
+// first device, and the losses. Micro batches are added as they come, so that there
+// is memory for one of them.
+func (e *engine) backward(in *inputs, scale float32) (gradients []*tensors.Tensor, losses []float32, err error) {
+	for _, parts := range e.microBatches(in.rows) {
+		found, err := e.run(in, parts, scale)
+		if err != nil {
+			return nil, nil, err
+		}
+		var groups [][]*tensors.Tensor
+		if gradients != nil {
+			groups = append(groups, gradients)
+		}
+		for _, out := range found {
+			if losses, err = appendValues(losses, out[0]); err != nil {
+				return nil, nil, err
+			}
+			groups = append(groups, out[1:])
+		}
+		if gradients, err = e.add(groups); err != nil {
+			return nil, nil, err
+		}
+	}
+	return gradients, losses, nil
+}
+
+// run computes parts of a batch at once, and returns for each its losses and
+// gradients.
+func (e *engine) run(in *inputs, parts []span, scale float32) ([][]*tensors.Tensor, error) {
+	exec, err := e.gradients.of(in.layout)
+	if err != nil {
+		return nil, err
+	}
+	out := make([][]*tensors.Tensor, len(parts))
+	errs := make([]error, len(parts))
+	var group sync.WaitGroup
+	for i, part := range parts {
+		group.Go(func() {
+			device := i % e.backend.Devices
+			args := append(anys(on(device, e.weights, e.replicas)), scale)
+			args = append(args, in.tensors(part.from, part.to)...)
+			out[i], _, errs[i] = exec.CallWithGraphOnDevice(compute.DeviceNum(device), args...)
+		})
+	}
+	group.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// add adds the gradients of parts in their order, on the first device, and gives
+// back the memory of the parts.
+func (e *engine) add(groups [][]*tensors.Tensor) ([]*tensors.Tensor, error) {
+	for _, g := range groups {
+		for _, t := range g {
+			if err := t.MaterializeOnDevice(e.backend.Compute, false, 0); err != nil {
+				return nil, fmt.Errorf("moving gradients to the first device: %w", err)
+			}
+		}
+	}
+	if len(groups) == 1 {
+		return groups[0], nil
+	}
+	args, err := e.donate(slices.Concat(groups...))
+	if err != nil {
+		return nil, err
+	}
+	out, err := e.sum.Call(args...)
+	if err != nil {
+		return nil, fmt.Errorf("adding gradients: %w", err)
+	}
+	return out, nil
+}
+
+// donate gives tensors of the first device to the graph that is called with them,
+// which may write its results over them.
+func (e *engine) donate(all []*tensors.Tensor) ([]any, error) {
+	args := make([]any, len(all))
+	for i, t := range all {
+		var err error
+		if args[i], err = DonateTensorBuffer(t, e.backend.Compute, 0); err != nil {
+			return nil, err
+		}
+	}
+	return args, nil
+}
+
+// compile builds the graphs for a batch's inputs, if they are not there yet, and
+// returns the seconds that took.
+func (e *engine) compile(in *inputs) (seconds float64, err error) {
+	e.compiling.Lock()
+	defer e.compiling.Unlock()
+	begin := time.Now()
+	for _, parts := range e.microBatches(in.rows) {
+		for _, part := range parts {
+			rows := part.to - part.from
+			key := in.key(rows)
+			if e.compiled[key] {
+				continue
+			}
+			exec, err := e.gradients.of(in.layout)
+			if err != nil {
+				return 0, err
+			}
+			args := append(e.shapes(), shapes.Make(dtypes.Float32))
+			if _, err := exec.Compile(append(args, in.shapes(rows)...)...); err != nil {
+				return 0, fmt.Errorf("train: compiling for %d rows, %v: %w", rows, in.shapes(rows), err)
+			}
+			e.compiled[key] = true
+			seconds = time.Since(begin).Seconds()
+		}
+	}
+	return seconds, nil
+}
+
+// shapes returns those of the weights.
+func (e *engine) shapes() []shapes.Shape {
+	all := make([]shapes.Shape, len(e.params))
+	for i, p := range e.params {
+		all[i] = shapes.Make(dtypes.Float32, p.Shape...)
+	}
+	return all
+}
+
+// copyTo returns a copy of a tensor on another device.
+func (e *engine) copyTo(t *tensors.Tensor, device int) (*tensors.Tensor, error) {
+	device0, err := t.Device()
+	if err != nil {
+		return nil, err
+	}
+	buffer, err := t.Buffer(e.backend.Compute, device0)
+	if err != nil {
+		return nil, err
+	}
+	copied, err := buffer.CopyToDevice(compute.DeviceNum(device))
+	if err != nil {
+		return nil, err
+	}
+	return tensors.FromBuffer(copied)
+}
+
+// appendValues appends the values of a tensor, and gives back its memory.
+func appendValues(values []float32, t *tensors.Tensor) ([]float32, error) {
+	err := tensors.ConstFlatData(t, func(flat []float32) { values = append(values, flat...) })
+	if err != nil {
+		return nil, err
+	}
+	return values, t.FinalizeAll()
+}
+
+func anys(all []*tensors.Tensor) []any {
+	args := make([]any, len(all), len(all)+8)
+	for i, t := range all {
+		args[i] = t
+	}
+	return args
+}
