@@ -168,14 +168,16 @@ const ratePoints = 1000
 // stage has batches of several sizes, the line is the mean over its steps.
 func (d planDrawing) rate(b *recipe.Bound) chart.Chart {
 	r := b.Recipe
-	schedule, first, steps := r.Schedule(), b.Plan.First(), b.Plan.Steps()
+	first, steps := b.Plan.First(), b.Plan.Steps()
+	schedule, clock := b.Schedule()
 	var mean, low, high []chart.Point
 	most := schedule.Peak
 	n := min(steps-first, ratePoints)
 	for i := range n {
 		step := first + i*(steps-first-1)/max(n-1, 1)
-		after := b.Plan.PositionAt(step + 1).On(d.clock)
-		rate := schedule.At(after)
+		position := b.Plan.PositionAt(step + 1)
+		after := position.On(d.clock)
+		rate := schedule.At(position.On(clock))
 		factor := rateFactors(r, d.stages[b.Plan.StageAt(step)].Batches)
 		mean = append(mean, chart.Point{X: after, Y: rate * factor.mean})
 		low = append(low, chart.Point{X: after, Y: rate * factor.least})

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 
 	"github.com/gradus-ml/gradus/curriculum"
+	"github.com/gradus-ml/gradus/train"
 )
 
 // fill sets what the file leaves open. The parameters of paces are settled later,
@@ -25,7 +26,6 @@ func (r *Recipe) fill() {
 		set(&r.Model.Positions, "learned")
 		set(&r.Model.Head, "tied")
 	}
-	r.Optimizer.fill()
 	setTo(&r.Evaluate.Every, Amount{Value: 5, Percent: true})
 	if r.Evaluate.Corpus == nil {
 		setTo(&r.Evaluate.HeldOut, Amount{Value: 2, Percent: true})
@@ -38,6 +38,7 @@ func (r *Recipe) fill() {
 			r.Budget.Clock = string(curriculum.Steps)
 		}
 	}
+	r.Optimizer.fill(r.Budget.Clock)
 	for i := range r.Sources {
 		setTo(&r.Sources[i].Weight, constant(1))
 	}
@@ -51,14 +52,32 @@ func (r *Recipe) fill() {
 	}
 }
 
-func (o *Optimizer) fill() {
+// fill sets what is left open; clock is the budget's.
+func (o *Optimizer) fill(clock string) {
 	if o == nil {
 		return
 	}
 	set(&o.Kind, "adamw")
-	set(&o.Decay, "cosine")
+	set(&o.Decay, string(train.Cosine))
 	set(&o.Epsilon, 1e-8)
-	setTo(&o.MinRate, o.Rate/10)
+	switch train.Decay(o.Decay) {
+	case train.Cooldown:
+		setTo(&o.Cooldown, Amount{Value: 20, Percent: true})
+		set(&o.Fall, string(train.OneMinusSqrt))
+		setTo(&o.MinRate, 0)
+	case train.InverseSqrt:
+		setTo(&o.MinRate, 0)
+	default:
+		setTo(&o.MinRate, o.Rate/10)
+	}
+	if o.Clock == clock { // as if it were not given
+		o.Clock = ""
+	}
+	if a := o.Average; a != nil && a.Kind == string(train.EMA) {
+		set(&a.Decay, 0.999)
+	} else if a != nil && a.Kind == string(train.LastCheckpoints) {
+		set(&a.Last, 5)
+	}
 	setTo(&o.Warmup, Amount{Value: 2, Percent: true})
 	setTo(&o.WeightDecay, 0.1)
 	setTo(&o.Clip, 1)

@@ -85,6 +85,11 @@ func Open(ctx context.Context, r *Recipe, o Options) (_ *Bound, err error) {
 	if err := b.refuseNoEffect(); err != nil {
 		return nil, err
 	}
+	if r.Optimizer != nil {
+		if s, _ := b.Schedule(); s.Validate() != nil {
+			return nil, r.invalid("optimizer", s.Validate())
+		}
+	}
 	b.warnings()
 	return b, nil
 }

@@ -48,6 +48,7 @@ type Recipe struct {
 	Optimizer  *Optimizer `yaml:"optimizer,omitempty" json:"optimizer,omitempty" help:"AdamW and its learning rate; a model of kind external needs none"`
 	Evaluate   Evaluate   `yaml:"evaluate,omitempty" json:"evaluate" help:"when and on what the held-out loss is taken"`
 	Checkpoint Checkpoint `yaml:"checkpoint,omitempty" json:"checkpoint" help:"when the run is saved, besides its end"`
+	Stop       *Stop      `yaml:"stop,omitempty" json:"stop,omitempty" help:"when the run ends before its budget does"`
 
 	path string
 	text []byte
@@ -127,13 +128,24 @@ type Model struct {
 type Optimizer struct {
 	Kind        string    `yaml:"kind,omitempty" json:"kind,omitempty" values:"adamw" help:"adamw"`
 	Rate        float64   `yaml:"rate" json:"rate" help:"learning rate at its peak"`
-	MinRate     *float64  `yaml:"min_rate,omitempty" json:"min_rate,omitempty" help:"at the end; a tenth of rate if not given"`
+	MinRate     *float64  `yaml:"min_rate,omitempty" json:"min_rate,omitempty" help:"at the end; a tenth of rate if not given, and 0 with the decays cooldown and sqrt"`
 	Warmup      *Amount   `yaml:"warmup,omitempty" json:"warmup,omitempty" help:"the rate rises from 0 until here; 2% if not given"`
-	Decay       string    `yaml:"decay,omitempty" json:"decay,omitempty" values:"cosine|linear|constant" help:"how the rate falls; cosine if not given"`
+	Decay       string    `yaml:"decay,omitempty" json:"decay,omitempty" values:"cosine|linear|constant|cooldown|sqrt" help:"how the rate falls; cosine if not given. cooldown: it is constant and falls at the end; sqrt: by the square root of the clock"`
+	Cooldown    *Amount   `yaml:"cooldown,omitempty" json:"cooldown,omitempty" help:"how long the fall at the end takes, with the decay cooldown; 20% if not given"`
+	Fall        string    `yaml:"fall,omitempty" json:"fall,omitempty" values:"1-sqrt|linear" help:"the form of that fall; 1-sqrt if not given"`
+	Clock       string    `yaml:"clock,omitempty" json:"clock,omitempty" values:"steps|tokens|layer-tokens" help:"what warmup and decay are counted in, and shares are of what the run takes of it; the budget's clock if not given"`
 	Betas       []float64 `yaml:"betas,omitempty" json:"betas,omitempty" help:"two numbers; [0.9, 0.95] if not given"`
 	Epsilon     float64   `yaml:"epsilon,omitempty" json:"epsilon,omitempty" help:"1e-8 if not given"`
 	WeightDecay *float64  `yaml:"weight_decay,omitempty" json:"weight_decay,omitempty" help:"0.1 if not given"`
 	Clip        *float64  `yaml:"clip,omitempty" json:"clip,omitempty" help:"largest norm of the gradient; 1 if not given, 0: none"`
+	Average     *Average  `yaml:"average,omitempty" json:"average,omitempty" help:"an average of the weights, which is evaluated and used in their place"`
+}
+
+// Average is which average of the weights a run keeps.
+type Average struct {
+	Kind  string  `yaml:"kind" json:"kind" values:"ema|checkpoints" help:"ema: a moving average of all steps; checkpoints: the mean of the last ones"`
+	Decay float64 `yaml:"decay,omitempty" json:"decay,omitempty" help:"of ema: what a step leaves of the average before it; 0.999 if not given"`
+	Last  int     `yaml:"last,omitempty" json:"last,omitempty" least:"1" help:"of checkpoints: how many; 5 if not given"`
 }
 
 // Evaluate is when and on what the held-out loss is taken.
@@ -147,7 +159,12 @@ type Evaluate struct {
 // Checkpoint is when the run is saved, besides its end.
 type Checkpoint struct {
 	Every *Amount `yaml:"every,omitempty" json:"every,omitempty" help:"10% if not given"`
-	Keep  int     `yaml:"keep,omitempty" json:"keep,omitempty" least:"1" help:"newest ones that stay; 2 if not given"`
+	Keep  int     `yaml:"keep,omitempty" json:"keep,omitempty" least:"1" help:"newest ones that stay, beside the best by held-out loss; 2 if not given"`
+}
+
+// Stop is when a run ends that goes nowhere. A loss that is no number ends any.
+type Stop struct {
+	Above float64 `yaml:"above" json:"above" help:"the run stops at a held-out loss of more than so many times its best, such as 1.5"`
 }
 
 // Load reads a recipe.

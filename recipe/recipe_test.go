@@ -40,9 +40,9 @@ func TestDesignRecipe(t *testing.T) {
 	if r.BudgetTotal() != 2_000_000 || r.Name != "run" || r.Window() != 256 {
 		t.Errorf("budget %v, name %q, window %d", r.BudgetTotal(), r.Name, r.Window())
 	}
-	s := r.Schedule()
-	if s.Warmup != 40_000 || s.Peak != 3e-3 || s.Min != s.Peak/10 || s.Total != 2_000_000 {
-		t.Errorf("schedule %+v", s)
+	s, clock := schedule(t, r).Schedule()
+	if s.Warmup != 40_000 || s.Peak != 3e-3 || s.Min != s.Peak/10 || s.Total != 2_000_000 || clock != "layer-tokens" {
+		t.Errorf("schedule %+v on %s", s, clock)
 	}
 	if c := r.ModelConfig(257); fmt.Sprint(c.Routed) != "[1 2 3 4]" || c.Context != 256 {
 		t.Errorf("model %+v", c)
@@ -84,7 +84,7 @@ func TestMistakes(t *testing.T) {
 		"amount":              {"warmup: 2%", "warmup: soon", `"soon" is no amount`},
 		"warmup too long":     {"warmup: 2%", "warmup: 200%", "warmup is 4e+06"},
 		"held out":            {"held_out: 2%", "held_out: 90%", "at most half"},
-		"decay":               {"decay: cosine", "decay: cosin", "there are cosine, linear and constant"},
+		"decay":               {"decay: cosine", "decay: cosin", "there are cosine, linear, constant, cooldown and sqrt"},
 		"no YAML":             {"seed: 1234", "seed: [", "run.yaml:3: sequence end token"},
 		"a word for a number": {"seed: 1234", "seed: lots", `run.yaml:3: "lots" stands where a whole number from 0 on must`},
 		"layers":              {"layers: inner", "layers: outer", "layers must be inner"},

@@ -127,14 +127,38 @@ func (r *Recipe) OptimizerConfig() train.Optimizer {
 	return train.Optimizer{Beta1: o.Betas[0], Beta2: o.Betas[1], Epsilon: o.Epsilon, Decay: *o.WeightDecay, Clip: *o.Clip}
 }
 
-// Schedule returns the learning rate's schedule. The recipe must have an
-// optimizer.
-func (r *Recipe) Schedule() train.Schedule {
-	total := r.BudgetTotal()
-	return train.Schedule{
-		Peak: r.Optimizer.Rate, Min: *r.Optimizer.MinRate, Warmup: r.Optimizer.Warmup.Of(total),
-		Total: total, Decay: train.Decay(r.Optimizer.Decay),
+// schedule returns the learning rate's schedule for a run that ends at a total of
+// its clock. The recipe must have an optimizer.
+func (r *Recipe) schedule(total float64) train.Schedule {
+	o := r.Optimizer
+	s := train.Schedule{
+		Peak: o.Rate, Min: *o.MinRate, Warmup: o.Warmup.Of(total),
+		Total: total, Decay: train.Decay(o.Decay), Fall: train.Fall(o.Fall),
 	}
+	if o.Cooldown != nil {
+		s.Cooldown = o.Cooldown.Of(total)
+	}
+	return s
+}
+
+// Schedule returns the learning rate's schedule and the clock that it follows. On
+// another clock than the budget's it ends where the plan does. The recipe must
+// have an optimizer.
+func (b *Bound) Schedule() (train.Schedule, curriculum.Clock) {
+	r := b.Recipe
+	if clock := curriculum.Clock(r.Optimizer.Clock); clock != "" {
+		return r.schedule(b.Plan.End().On(clock)), clock
+	}
+	return r.schedule(r.BudgetTotal()), curriculum.Clock(r.Budget.Clock)
+}
+
+// average returns which average of the weights is kept.
+func (r *Recipe) average() train.Average {
+	a := r.Optimizer.Average
+	if a == nil {
+		return train.Average{}
+	}
+	return train.Average{Kind: train.AverageKind(a.Kind), Decay: a.Decay, Last: a.Last}
 }
 
 // Training returns what train.Train needs, for a run in dir. A recipe for a
@@ -165,10 +189,14 @@ func (b *Bound) Training(dir string) (train.Config, error) {
 			Model: b.Model.String(), Parameters: b.Model.Parameters(), Steps: b.Plan.Steps(),
 			Clock: r.Budget.Clock, Budget: total, Backend: train.GoBackend, Rate: r.Optimizer.Rate,
 		},
-		Model: b.Model, Optimizer: r.OptimizerConfig(), Schedule: r.Schedule(),
+		Model: b.Model, Optimizer: r.OptimizerConfig(), Average: r.average(),
 		Plan: b.Plan, Clock: curriculum.Clock(r.Budget.Clock), Metrics: b.Metrics(),
 		Batches: maker, Evaluation: evaluation,
 		EvaluateEvery: r.Evaluate.Every.Of(total), CheckpointEvery: r.Checkpoint.Every.Of(total), KeepCheckpoints: r.Checkpoint.Keep,
+	}
+	c.Schedule, c.RateClock = b.Schedule()
+	if r.Stop != nil {
+		c.StopAbove = r.Stop.Above
 	}
 	if b.origin != nil {
 		c.From = b.origin.checkpoint

@@ -204,7 +204,18 @@ func (r *Recipe) validateOptimizer() error {
 	if err := r.OptimizerConfig().Validate(); err != nil {
 		return r.invalid("optimizer", err)
 	}
-	if err := r.Schedule().Validate(); err != nil {
+	if a := o.Average; a != nil {
+		if a.Kind == "" {
+			return r.errorf("optimizer.average", "it has no kind; there are ema and checkpoints")
+		}
+		if err := r.average().Validate(); err != nil {
+			return r.invalid("optimizer.average", err)
+		}
+	}
+	if o.Clock != "" {
+		return nil // the plan says how much of that clock there is: Open
+	}
+	if err := r.schedule(r.BudgetTotal()).Validate(); err != nil {
 		return r.invalid("optimizer", err)
 	}
 	return nil
@@ -223,6 +234,9 @@ func (r *Recipe) validateRest() error {
 	}
 	if r.Checkpoint.Every.Value < 0 {
 		return r.errorf("checkpoint.every", "it is %s; it must not be negative", r.Checkpoint.Every)
+	}
+	if s := r.Stop; s != nil && !(s.Above > 1 && !math.IsInf(s.Above, 1)) {
+		return r.errorf("stop.above", "it is %v; it is how many times the best held-out loss, so give more than 1, such as 1.5", s.Above)
 	}
 	return nil
 }

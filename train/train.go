@@ -35,7 +35,9 @@ type Config struct {
 	Run       runlog.Run // what the log says of the run; Recipe and Corpus guard a resume
 	Model     model.Config
 	Optimizer Optimizer
+	Average   Average // of the weights; the zero value: none
 	Schedule  Schedule
+	RateClock curriculum.Clock // of Schedule; empty: Clock
 
 	Backend  string // of OpenBackend; "": the pure-Go one
 	BFloat16 bool   // compute matrix products in bfloat16; weights, their sums and losses stay float32
@@ -57,7 +59,11 @@ type Config struct {
 
 	EvaluateEvery   float64 // on Clock; also after the last step. 0: only then
 	CheckpointEvery float64 // on Clock; also after the last step. 0: only then
-	KeepCheckpoints int     // newest ones that stay; 0: 2
+	KeepCheckpoints int     // newest ones that stay, beside the best; 0: 2
+
+	// StopAbove ends the run with an error at a held-out loss of more than so many
+	// times the best one before. 0: only at a loss that is not finite.
+	StopAbove float64
 
 	Progress func(Progress) // called after every step, if not nil
 }
@@ -88,7 +94,10 @@ func Train(ctx context.Context, c Config) (Result, error) {
 	if c.KeepCheckpoints == 0 {
 		c.KeepCheckpoints = 2
 	}
-	for _, v := range []interface{ Validate() error }{c.Model, c.Optimizer, c.Schedule} {
+	if c.RateClock == "" {
+		c.RateClock = c.Clock
+	}
+	for _, v := range []interface{ Validate() error }{c.Model, c.Optimizer, c.Average, c.Schedule} {
 		if err := v.Validate(); err != nil {
 			return Result{}, err
 		}
@@ -220,7 +229,7 @@ func (r *run) prefetch(ctx context.Context) <-chan made {
 // step makes one step and everything that is due after it.
 func (r *run) step(step int64, stage int, b *batch.Batch) error {
 	before, after := r.Plan.PositionAt(step), r.Plan.PositionAt(step+1)
-	rate, err := scaled(r.Schedule.At(after.On(r.Clock)), r.RateFactor, step)
+	rate, err := scaled(r.Schedule.At(after.On(r.RateClock)), r.RateFactor, step)
 	if err != nil {
 		return err
 	}
