@@ -65,6 +65,10 @@ type wireStep struct {
 	Loss        *number           `json:"loss"`
 	GradNorm    *number           `json:"grad_norm"`
 	HeldOut     *number           `json:"held_out,omitempty"`
+	HeldOutRaw  *number           `json:"held_out_raw,omitempty"`
+	Accuracy    *float64          `json:"accuracy,omitempty"`
+	Waited      float64           `json:"waited,omitempty"`
+	Compile     float64           `json:"compile,omitempty"`
 	Digest      *string           `json:"digest"`
 }
 
@@ -73,7 +77,8 @@ func (s Step) MarshalJSON() ([]byte, error) {
 	w := wireStep{
 		Step: &s.Step, Tokens: &s.Tokens, LayerTokens: &s.LayerTokens, FLOPs: &s.FLOPs, Seconds: &s.Seconds,
 		Stage: &s.Stage, Length: &s.Length, Rows: &s.Rows, Kept: &s.Kept, Padding: s.Padding, Discarded: s.Discarded, Rate: &s.Rate,
-		Loss: (*number)(&s.Loss), GradNorm: (*number)(&s.GradNorm), HeldOut: (*number)(s.HeldOut), Digest: &s.Digest,
+		Loss: (*number)(&s.Loss), GradNorm: (*number)(&s.GradNorm), HeldOut: (*number)(s.HeldOut), HeldOutRaw: (*number)(s.HeldOutRaw), Accuracy: s.Accuracy,
+		Waited: s.Waited, Compile: s.Compile, Digest: &s.Digest,
 	}
 	if s.Difficulty != nil {
 		w.Difficulty = make(map[string]number, len(s.Difficulty))
@@ -97,7 +102,8 @@ func (s *Step) UnmarshalJSON(b []byte) error {
 	*s = Step{
 		Step: *w.Step, Tokens: *w.Tokens, LayerTokens: *w.LayerTokens, FLOPs: *w.FLOPs, Seconds: *w.Seconds,
 		Stage: *w.Stage, Length: *w.Length, Rows: *w.Rows, Kept: *w.Kept, Padding: w.Padding, Discarded: w.Discarded, Rate: *w.Rate,
-		Loss: float64(*w.Loss), GradNorm: float64(*w.GradNorm), HeldOut: (*float64)(w.HeldOut), Digest: *w.Digest,
+		Loss: float64(*w.Loss), GradNorm: float64(*w.GradNorm), HeldOut: (*float64)(w.HeldOut), HeldOutRaw: (*float64)(w.HeldOutRaw), Accuracy: w.Accuracy,
+		Waited: w.Waited, Compile: w.Compile, Digest: *w.Digest,
 	}
 	if len(w.Difficulty) > 0 {
 		s.Difficulty = make(map[string]float64, len(w.Difficulty))

@@ -21,7 +21,7 @@
 //
 // Numbers are written with the fewest digits that read back to the same bits.
 // JSON has no NaN and no infinity, but runs diverge: in loss, grad_norm,
-// held_out and difficulty these are the strings "NaN", "Inf" and "-Inf".
+// held_out, held_out_raw and difficulty these are the strings "NaN", "Inf" and "-Inf".
 //
 // A line is written by a single call, and only ever at the end of the file. So
 // a process killed at any moment leaves whole lines and, at worst, a torn last
@@ -67,6 +67,9 @@ type Run struct {
 	Budget     float64 `json:"budget"`     // planned, counted in Clock
 	Backend    string  `json:"backend"`    // what computed it
 	Rate       float64 `json:"rate"`       // peak learning rate
+
+	Precision string `json:"precision,omitempty"` // of matrix products; empty: float32
+	Predicts  string `json:"predicts,omitempty"`  // what a loss is the mean over, such as "image"; empty: token
 }
 
 // Step says what one training step consumed and what came of it: every line
@@ -88,6 +91,10 @@ type Step struct {
 	Loss        float64            // mean training loss, nats a token; NaN and Inf of a diverged run are kept
 	GradNorm    float64            // of the whole gradient, before clipping
 	HeldOut     *float64           // held-out loss after this step, nats a token; nil when not evaluated
+	HeldOutRaw  *float64           // the same of the weights themselves, where HeldOut is that of their average; else nil
+	Accuracy    *float64           // share of the held-out labels that the model finds likeliest; nil when not evaluated, or not counted
+	Waited      float64            // seconds before this step in which the loop had no batch to go on with; not in Seconds
+	Compile     float64            // seconds before this step that went into compiling its graphs; not in Seconds
 	Digest      string             // of the ids of this step, all ranks: curriculum.Digest
 }
 
@@ -154,6 +161,12 @@ func (s Step) check(prev Step) error {
 		return fmt.Errorf("discarded is %d, want 0 or more", s.Discarded)
 	case !counts(s.Rate):
 		return fmt.Errorf("rate is %v, want a finite number, 0 or more", s.Rate)
+	case !counts(s.Waited):
+		return fmt.Errorf("waited is %v, want a finite number, 0 or more", s.Waited)
+	case !counts(s.Compile):
+		return fmt.Errorf("compile is %v, want a finite number, 0 or more", s.Compile)
+	case s.Accuracy != nil && !(*s.Accuracy >= 0 && *s.Accuracy <= 1):
+		return fmt.Errorf("accuracy is %v, want 0 to 1", *s.Accuracy)
 	}
 	return nil
 }
