@@ -122,7 +122,7 @@ func TestRanks(t *testing.T) {
 			}
 			parts = append(parts, part)
 		}
-		if together := concat(parts, len(s.Routed)); !reflect.DeepEqual(together, whole) {
+		if together := concat(parts, len(s.Routing.Layers)); !reflect.DeepEqual(together, whole) {
 			t.Fatalf("step %d, world %d: the ranks have\n%+v\ntogether, the batch is\n%+v", step, world, together, whole)
 		}
 	})
@@ -255,7 +255,7 @@ func TestNewMakerRefuses(t *testing.T) {
 	}{
 		"the plan has 1 sources, and there are 2": {batch.Config{Plan: plain, Sources: two}, fault.Mismatch},
 		"source 1: its units have [25] inputs":    {batch.Config{Plan: mixed, Sources: two}, fault.Mismatch},
-		"2 layers are routed by no policy":        {batch.Config{Plan: plain, Sources: one, Routed: []int{1, 2}}, fault.Invalid},
+		"2 layers are routed by no policy":        {batch.Config{Plan: plain, Sources: one, Routing: batch.Routing{Layers: []int{1, 2}}}, fault.Invalid},
 		"source 0: windows: a sample is a document and must be a window": {
 			batch.Config{Plan: plain, Sources: []batch.Source{{Samples: padded(24)(t, c).Samples}}}, fault.Invalid,
 		},

@@ -58,7 +58,8 @@ func Example() {
 		log.Fatal(err)
 	}
 	maker, err := batch.NewMaker(batch.Config{
-		Sources: []batch.Source{{Samples: samples}}, Plan: plan, Policy: route.RandomLTD{}, Routed: routed, Seed: 1,
+		Sources: []batch.Source{{Samples: samples}}, Plan: plan, Seed: 1,
+		Routing: batch.Routing{Policy: route.RandomLTD{}, Layers: routed},
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -135,7 +135,7 @@ const units = 5
 // newSetting compiles a plan of 14 steps. Batches of longer units have fewer.
 func newSetting(t tester, shaper batch.Shaper, sources []batch.Source, options ...option) setting {
 	t.Helper()
-	s := setting{Config: batch.Config{Sources: sources, Shaper: shaper, Policy: route.RandomLTD{}, Seed: seed}}
+	s := setting{Config: batch.Config{Sources: sources, Shaper: shaper, Routing: batch.Routing{Policy: route.RandomLTD{}}, Seed: seed}}
 	c := curriculum.Config{
 		Seed: seed, Layers: 4, Clock: curriculum.Steps, Budget: steps, Shapes: 100,
 	}
@@ -161,7 +161,7 @@ func newSetting(t tester, shaper batch.Shaper, sources []batch.Source, options .
 		o(&c)
 	}
 	if c.Routed > 0 {
-		s.Routed = []int{1, 2}
+		s.Routing.Layers = []int{1, 2}
 	}
 	var err error
 	if s.Plan, err = curriculum.Compile(context.Background(), c); err != nil {
@@ -228,8 +228,8 @@ func (s setting) naive(t tester, step int64) *batch.Batch {
 		}
 		b.Discarded += int64(len(row) - len(predicted))
 	}
-	if s.Routed != nil && form.Kept < form.Length {
-		for _, layer := range s.Routed {
+	if s.Routing.Layers != nil && form.Kept < form.Length {
+		for _, layer := range s.Routing.Layers {
 			var all []int32
 			for row := range form.Rows {
 				kept := make([]int32, form.Kept)

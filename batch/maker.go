@@ -21,19 +21,17 @@ type Source struct {
 type Config struct {
 	Sources []Source // those of the plan, in its order
 	Plan    *curriculum.Plan
-	Shaper  Shaper       // whose Rows the plan was compiled with; nil: Truncate
-	Policy  route.Policy // nil if no layer is routed
-	Routed  []int        // layers that Policy draws positions for
-	Seed    uint64       // of the recipe
-	Masking *Masking     // nil: labels are the tokens that follow
+	Shaper  Shaper   // whose Rows the plan was compiled with; nil: Truncate
+	Routing Routing  // of which NewMaker sets Seed
+	Seed    uint64   // of the recipe
+	Masking *Masking // nil: labels are the tokens that follow
 }
 
 // A Maker makes batches. It may be used from any number of goroutines.
 type Maker struct {
 	plan    *curriculum.Plan
 	sampler *curriculum.Sampler
-	policy  route.Policy
-	routed  []int
+	routing Routing
 	masker  *masker // nil: none
 	seed    uint64
 	sources []source
@@ -64,10 +62,11 @@ func NewMaker(c Config) (*Maker, error) {
 	if n := c.Plan.Sources(); n != len(c.Sources) {
 		return nil, fault.Mismatchf("the plan has %d sources, and there are %d", n, len(c.Sources))
 	}
-	if len(c.Routed) > 0 && c.Policy == nil {
-		return nil, fault.Invalidf("%d layers are routed by no policy", len(c.Routed))
+	c.Routing.Seed = c.Seed
+	if err := c.Routing.check(); err != nil {
+		return nil, err
 	}
-	m := &Maker{plan: c.Plan, policy: c.Policy, routed: slices.Clone(c.Routed), seed: c.Seed, cuts: map[layout][]cut{}}
+	m := &Maker{plan: c.Plan, routing: c.Routing, seed: c.Seed, cuts: map[layout][]cut{}}
 	var err error
 	if m.masker, err = newMasker(c.Masking); err != nil {
 		return nil, err
@@ -185,8 +184,8 @@ func (m *Maker) Make(step int64, rank, world int) (*Batch, error) {
 	if m.masker != nil {
 		m.masker.apply(f.Batch, m.seed, "mask", step)
 	}
-	if len(m.routed) > 0 && shape.Kept < shape.Length {
-		f.Kept = route.Positions(m.policy, m.seed, step, m.routed, f.First, shape.Rows, shape.Length, shape.Kept)
+	if _, learns := m.routing.Policy.(route.Learner); !learns {
+		f.Route(m.routing, step)
 	}
 	return f.Batch, nil
 }

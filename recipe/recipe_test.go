@@ -80,7 +80,7 @@ func TestMistakes(t *testing.T) {
 		"by":                  {"by: percentile", "by: rank", "there are value and percentile"},
 		"apply":               {"apply: truncate", "apply: fold", "reshape, reshape-overlap and truncate"},
 		"apply to rarity":     {"by: percentile", "apply: truncate", "only the metric length shapes the batch"},
-		"policy":              {"policy: random-ltd", "policy: random", "random-ltd and none"},
+		"policy":              {"policy: random-ltd", "policy: random", "token-bypass and none"},
 		"amount":              {"warmup: 2%", "warmup: soon", `"soon" is no amount`},
 		"warmup too long":     {"warmup: 2%", "warmup: 200%", "warmup is 4e+06"},
 		"held out":            {"held_out: 2%", "held_out: 90%", "at most half"},

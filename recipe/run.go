@@ -16,7 +16,7 @@ import (
 // Batches returns the maker of the plan's batches.
 func (b *Bound) Batches() (*batch.Maker, error) {
 	r := b.Recipe
-	c := batch.Config{Plan: b.Plan, Routed: b.Model.Routed, Seed: r.Seed}
+	c := batch.Config{Plan: b.Plan, Routing: b.routing(), Seed: r.Seed}
 	for i := range b.Sources {
 		c.Sources = append(c.Sources, batch.Source{Samples: b.Sources[i].Samples, Units: b.Sources[i].Units})
 	}
@@ -25,14 +25,20 @@ func (b *Bound) Batches() (*batch.Maker, error) {
 			c.Shaper, _ = batch.LookupShaper(m.Apply)
 		}
 	}
-	if r.routes() {
-		c.Policy, _ = route.Lookup(r.Routing.Policy)
-	}
 	maker, err := batch.NewMaker(c)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.path, err)
 	}
 	return maker, nil
+}
+
+// routing says which tokens the routed layers see.
+func (b *Bound) routing() batch.Routing {
+	if !b.Recipe.routes() {
+		return batch.Routing{}
+	}
+	policy, _ := route.Lookup(b.Recipe.Routing.Policy) // settled
+	return batch.Routing{Policy: policy, Layers: b.Model.Routed, Seed: b.Recipe.Seed}
 }
 
 // RateFactor returns by what the learning rate of a step is multiplied.

@@ -17,7 +17,10 @@ var registry = struct {
 	sync.RWMutex
 	policies []NamedPolicy // in order of Name
 }{policies: []NamedPolicy{
+	{"constant", "a random subset for every layer and row, the same at every step: a control", Constant{}},
 	{"random-ltd", "a random subset, drawn anew for every layer and row (arXiv 2211.11586)", RandomLTD{}},
+	{"shared", "a random subset, drawn anew for every row, the same in layers without a gap between them (arXiv 2501.04765)", Shared{}},
+	{"token-bypass", "the tokens that the model predicts worst so far, the same in layers without a gap between them (arXiv 2203.13240)", TokenBypass{}},
 }}
 
 // Register makes a policy available to recipes; call it from an init function, or

@@ -18,7 +18,7 @@ func TestRegister(t *testing.T) {
 	for _, p := range route.Policies() {
 		names += p.Name + "; "
 	}
-	if names != "a test's; random-ltd; " {
+	if names != "a test's; constant; random-ltd; shared; token-bypass; " {
 		t.Errorf("policies %s", names)
 	}
 	for name, p := range map[string]route.Policy{"": route.RandomLTD{}, "none": route.RandomLTD{}, "random-ltd": route.RandomLTD{}, "nil": nil} {

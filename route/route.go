@@ -1,14 +1,16 @@
 // Package route decides which tokens a middle layer sees.
 //
-// A Policy draws, for a step and a layer, the positions of each row that are
-// kept; the rest pass the layer by unchanged (random layerwise token dropping,
-// random-LTD, arXiv 2211.11586, section 3). The draw is a pure function of
-// (seed, step, layer, row): it does not depend on ranks, workers or resumes, and
-// enters the model as an input, so positions and masks can follow it.
+// A Policy draws, for a step, a layer and a row, the positions that are kept; the
+// rest pass the layer by unchanged (random layerwise token dropping, random-LTD,
+// arXiv 2211.11586, section 3). The draw is a pure function of (seed, step, layer,
+// row): it does not depend on ranks, workers or resumes, and enters the model as
+// an input, so positions and masks can follow it. Draws makes those of a step. A
+// Learner's draw depends on the run so far too; the trainer keeps what it learned.
 package route
 
 import (
-	"math/bits"
+	"math"
+	"math/rand/v2"
 
 	"github.com/gradus-ml/gradus/internal/keyed"
 )
@@ -18,50 +20,73 @@ type Draw struct {
 	Seed  uint64
 	Step  int64 // from 0
 	Layer int   // index in the model, from 0
-	Row   int   // row of the global batch, from 0
+	// Span is the first layer of the run of routed layers, without a gap and keeping
+	// equally many tokens, that Layer is in.
+	Span   int
+	Row    int     // row of the global batch, from 0
+	Tokens []int32 // at the positions to choose from; negative: padding. nil for images
+}
+
+// Rand returns random numbers that are a function of the draw's seed, step, layer
+// and row alone, for policies that want no generator of their own. Each call
+// begins the same sequence anew.
+func (d Draw) Rand() *rand.Rand { return rand.New(d.key("route", d.Layer).Stream()) }
+
+// key returns the key of the purpose's random numbers for a layer or a span.
+func (d Draw) key(purpose string, layer int) keyed.Key {
+	return keyed.NewKey(d.Seed, purpose, uint64(d.Step), uint64(layer), uint64(d.Row))
 }
 
 // A Policy chooses kept positions. Keep fills kept with len(kept) different
 // positions of [0, length) in ascending order, and must be a pure function of
-// its arguments; 0 < len(kept) <= length.
+// its arguments, safe for concurrent use; 0 < len(kept) <= length. Package
+// routetest holds a policy to that.
 type Policy interface {
 	Keep(kept []int32, length int, d Draw)
 }
 
-// RandomLTD keeps a uniformly random subset, drawn anew for every layer and
-// every row.
-type RandomLTD struct{}
+// A Sharer is a Policy that may draw once for a whole span of layers. If Shares is
+// true, Keep is called for the first layer of a span only, and the others keep the
+// same tokens: one gather before them and one scatter behind them are enough.
+type Sharer interface {
+	Shares() bool
+}
 
-// Keep draws by Floyd's method (Bentley and Floyd, "A sample of brilliance",
-// 1987): min(kept, dropped) random numbers, whatever the length.
-func (RandomLTD) Keep(kept []int32, length int, d Draw) {
-	stream := keyed.NewKey(d.Seed, "route random-ltd", uint64(d.Step), uint64(d.Layer), uint64(d.Row)).Stream()
-	// The smaller of the two sets is drawn; the other is what it leaves.
-	count, drawn := len(kept), true
-	if count > length-count {
-		count, drawn = length-count, false
-	}
-	set := make([]uint64, (length+63)/64)
-	for j := length - count; j < length; j++ {
-		pick := int(stream.Uint64N(uint64(j) + 1))
-		if set[pick/64]>>(pick%64)&1 != 0 {
-			pick = j
-		}
-		set[pick/64] |= 1 << (pick % 64)
-	}
-	n := 0
-	for w, word := range set {
-		if !drawn {
-			word = ^word
-			if rest := length - 64*w; rest < 64 {
-				word &= 1<<rest - 1
-			}
-		}
-		for ; word != 0; word &= word - 1 {
-			kept[n] = int32(64*w + bits.TrailingZeros64(word))
-			n++
-		}
-	}
+// Shares reports whether the layers of a span keep the same tokens under a policy.
+func Shares(p Policy) bool {
+	s, ok := p.(Sharer)
+	return ok && s.Shares()
+}
+
+// A Learner is a Policy whose choice depends on the run so far. Without a run, as
+// itself, it chooses what it would at the first step.
+type Learner interface {
+	Policy
+	Learn(vocabulary int) Learned // what it knows at the beginning of a run
+}
+
+// A Learned is a Learner in the course of a run. The trainer draws by it at the
+// step itself, tells it the losses of each step, and saves its state. Keep is a
+// pure function of its arguments and that state.
+type Learned interface {
+	Policy
+	// Observe takes the labels of a step that count, in the order of the global
+	// batch, and their losses in nats.
+	Observe(labels []int32, losses []float32)
+	// State returns all that it knows: finite numbers, to save.
+	State() []float64
+	// Restore sets what State returned. Another vocabulary, or numbers that State
+	// cannot return, are an error and change nothing.
+	Restore([]float64) error
+}
+
+// Kept returns how many of length tokens a layer keeps at a stage that keeps kept,
+// if the layer drops drop times as many as the stage does: 1 is the stage's own
+// number, 0 drops none. It is length - round(drop*(length-kept)), at least 1 and
+// at most length.
+func Kept(length, kept int, drop float64) int {
+	dropped := math.Round(drop * float64(length-kept))
+	return length - int(max(0, min(dropped, float64(length-1))))
 }
 
 // Inner returns the layers that random-LTD routes in a model of the given depth:
@@ -73,18 +98,4 @@ func Inner(layers int) []int {
 		inner = append(inner, l)
 	}
 	return inner
-}
-
-// Positions draws the kept positions of one step: for each layer [rows, keep]
-// flattened, with rows counted from firstRow of the global batch. Its cost grows
-// with layers * rows * min(keep, length-keep).
-func Positions(p Policy, seed uint64, step int64, layers []int, firstRow, rows, length, keep int) [][]int32 {
-	out := make([][]int32, len(layers))
-	for i, layer := range layers {
-		out[i] = make([]int32, rows*keep)
-		for r := range rows {
-			p.Keep(out[i][r*keep:(r+1)*keep], length, Draw{seed, step, layer, firstRow + r})
-		}
-	}
-	return out
 }

@@ -59,7 +59,8 @@ func main() {
 
 	// Batches: the tensors of any step for any rank, which a trainer takes.
 	maker := must(batch.NewMaker(batch.Config{
-		Sources: []batch.Source{{Samples: samples}}, Plan: plan, Policy: route.RandomLTD{}, Routed: routed, Seed: 1234,
+		Sources: []batch.Source{{Samples: samples}}, Plan: plan, Seed: 1234,
+		Routing: batch.Routing{Policy: route.RandomLTD{}, Layers: routed},
 	}))
 	for _, step := range []int64{99, 0, 20} {
 		b := must(maker.Make(step, 0, 2)) // the first of two ranks
