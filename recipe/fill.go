@@ -22,10 +22,7 @@ func (r *Recipe) fill() {
 	if r.Batch.Tokens != 0 {
 		set(&r.Batch.AtLeast, 1)
 	}
-	if !r.External() {
-		set(&r.Model.Positions, "learned")
-		set(&r.Model.Head, "tied")
-	}
+	r.Model.fill()
 	setTo(&r.Evaluate.Every, Amount{Value: 5, Percent: true})
 	if r.Evaluate.Corpus == nil {
 		setTo(&r.Evaluate.HeldOut, Amount{Value: 2, Percent: true})

@@ -10,7 +10,6 @@ import (
 	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/model"
-	"github.com/gradus-ml/gradus/route"
 )
 
 // A Bound is a recipe bound to its corpora and indexes: everything that can be
@@ -128,33 +127,6 @@ func (b *Bound) open(o Options) error {
 	return b.holdOut()
 }
 
-// setModel sets the model, of a vocabulary that has every token of the corpora.
-func (b *Bound) setModel() error {
-	r, have := b.Recipe, 0
-	for i := range b.Sources {
-		have = max(have, b.Sources[i].Corpus.Meta().Vocabulary)
-	}
-	vocabulary := have
-	if r.Model.Vocabulary != 0 {
-		vocabulary = r.Model.Vocabulary
-	}
-	switch {
-	case r.External():
-	case vocabulary == 0:
-		return r.errorf("model", "the corpus does not say how large its vocabulary is; name it in vocabulary")
-	case vocabulary < have:
-		return r.errorf("model.vocabulary", "it is %d and the corpus has %d tokens", vocabulary, have)
-	}
-	b.Model = r.ModelConfig(vocabulary)
-	if r.External() {
-		return nil
-	}
-	if err := b.Model.Validate(); err != nil {
-		return r.invalid("model", err)
-	}
-	return nil
-}
-
 // Close releases the files.
 func (b *Bound) Close() error {
 	var errs []error
@@ -172,24 +144,6 @@ func (b *Bound) Close() error {
 	}
 	return errors.Join(errs...)
 }
-
-// ModelConfig returns the model for a vocabulary.
-func (r *Recipe) ModelConfig(vocabulary int) model.Config {
-	c := model.Config{
-		Vocabulary: vocabulary, Context: r.Window(), Layers: r.Model.Layers, Width: r.Model.Width, Heads: r.Model.Heads,
-		Untied: r.Model.Head == "untied",
-	}
-	if r.routes() {
-		c.Routed = route.Inner(c.Layers)
-		if list := r.Routing.Layers.List; list != nil {
-			c.Routed = list
-		}
-	}
-	return c
-}
-
-// routes reports whether any layer drops tokens.
-func (r *Recipe) routes() bool { return r.Routing != nil && r.Routing.Policy != noPolicy }
 
 // holdOut opens the text to evaluate on.
 func (b *Bound) holdOut() (err error) {

@@ -112,18 +112,6 @@ type Routing struct {
 	Keep   *Pace  `yaml:"keep,omitempty" json:"keep,omitempty" help:"tokens of a row that the routed layers see"`
 }
 
-// Model is the network: a GPT, or one of the reader's own (external) of which
-// only the number of layers is known.
-type Model struct {
-	Kind       string `yaml:"kind" json:"kind" values:"gpt|external" help:"external: a trainer of one's own takes the batches, and only layers is given"`
-	Vocabulary int    `yaml:"vocabulary,omitempty" json:"vocabulary,omitempty" least:"1" help:"the corpus's if not given"`
-	Layers     int    `yaml:"layers" json:"layers" least:"1" help:"transformer blocks"`
-	Width      int    `yaml:"width,omitempty" json:"width,omitempty" least:"1" help:"of a token's vector"`
-	Heads      int    `yaml:"heads,omitempty" json:"heads,omitempty" least:"1" help:"of attention; they divide width"`
-	Positions  string `yaml:"positions,omitempty" json:"positions,omitempty" values:"learned" help:"how a token knows its place"`
-	Head       string `yaml:"head,omitempty" json:"head,omitempty" values:"tied|untied" help:"the output matrix: the token embedding, or one of its own"`
-}
-
 // Optimizer is AdamW and the learning rate's schedule.
 type Optimizer struct {
 	Kind        string    `yaml:"kind,omitempty" json:"kind,omitempty" values:"adamw" help:"adamw"`
@@ -211,6 +199,7 @@ func Parse(path string, text []byte) (*Recipe, error) {
 func (r *Recipe) Hash() string {
 	c := *r
 	c.Name, c.Corpus, c.DType, c.Index, c.Evaluate.Corpus = "", nil, "", "", nil
+	c.Model.Preset = "" // its numbers stand in the other keys
 	c.Sources = nil
 	for _, s := range r.sources() {
 		c.Sources = append(c.Sources, Source{DType: s.DType, Weight: s.Weight})

@@ -10,6 +10,7 @@ import (
 	"github.com/gradus-ml/gradus/batch"
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/spell"
+	"github.com/gradus-ml/gradus/model"
 	"github.com/gradus-ml/gradus/route"
 )
 
@@ -92,6 +93,10 @@ func words(tag reflect.StructTag) []string {
 			names = append(names, p.Name)
 		}
 		names = append(names, noPolicy)
+	case "{presets}":
+		for _, p := range model.Presets() {
+			names = append(names, p.Name)
+		}
 	default:
 		names = strings.Split(list, "|")
 	}

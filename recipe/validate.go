@@ -6,7 +6,6 @@ import (
 
 	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/internal/fault"
-	"github.com/gradus-ml/gradus/model"
 )
 
 // noPolicy is the routing in which no layer drops a token.
@@ -140,55 +139,6 @@ func (r *Recipe) validateRouting() error {
 		return r.errorf("routing", "it does not say how many tokens to keep; give keep: a pace, or a number of tokens")
 	}
 	return r.withinWindow("routing.keep", r.Routing.Keep)
-}
-
-// validateRouted holds the law that the first and the last layer see every
-// token, for a model that can be built.
-func (r *Recipe) validateRouted() error {
-	routed, last := r.ModelConfig(1).Routed, r.Model.Layers-1
-	switch {
-	case !r.routes():
-		return nil
-	case len(routed) == 0:
-		return r.errorf("routing.layers", "no layer of the model's %d is routed (the first and the last see every token); "+
-			"give it more layers, or leave routing out", r.Model.Layers)
-	case routed[0] == 0 || routed[len(routed)-1] == last:
-		return r.errorf("routing.layers", "it names layers %v, and the first and the last see every token; name some of 1 to %d", routed, last-1)
-	}
-	return nil
-}
-
-func (r *Recipe) validateModel() error {
-	m := &r.Model
-	if m.Kind == "" {
-		return r.errorf("model", "it has no kind; there are gpt, and external for a trainer of one's own")
-	}
-	if m.Layers < 1 {
-		return r.errorf("model", "it has no layers; give their number")
-	}
-	if m.Layers > model.MaxLayers { // before they are listed
-		return r.errorf("model.layers", "it is %d; it must be at most %d", m.Layers, model.MaxLayers)
-	}
-	if !r.External() {
-		if err := r.ModelConfig(1).Validate(); err != nil {
-			return r.invalid("model", err)
-		}
-		return r.validateRouted()
-	}
-	for _, k := range []struct {
-		key   string
-		given bool
-	}{{"vocabulary", m.Vocabulary != 0}, {"width", m.Width != 0}, {"heads", m.Heads != 0}, {"positions", m.Positions != ""}, {"head", m.Head != ""}} {
-		if k.given {
-			return r.errorf("model."+k.key, "of a model of kind external only layers is known; leave it out, or write 'kind: gpt'")
-		}
-	}
-	for i, l := range r.ModelConfig(1).Routed {
-		if routed := r.ModelConfig(1).Routed; l < 0 || l >= m.Layers || i > 0 && l <= routed[i-1] {
-			return r.errorf("routing.layers", "routed layers %v; name layers of 0 to %d in ascending order", routed, m.Layers-1)
-		}
-	}
-	return r.validateRouted()
 }
 
 func (r *Recipe) validateOptimizer() error {

@@ -1,0 +1,158 @@
+package recipe
+
+import (
+	"cmp"
+
+	"github.com/gradus-ml/gradus/model"
+	"github.com/gradus-ml/gradus/route"
+)
+
+// Model is the network: a GPT, or one of the reader's own (external) of which
+// only the number of layers is known.
+type Model struct {
+	Preset     string  `yaml:"preset,omitempty" json:"preset,omitempty" values:"{presets}" help:"a published model; what else is given goes before it"`
+	Kind       string  `yaml:"kind,omitempty" json:"kind" values:"gpt|external" help:"external: a trainer of one's own takes the batches, and only layers is given"`
+	Vocabulary int     `yaml:"vocabulary,omitempty" json:"vocabulary,omitempty" least:"1" help:"the corpus's if not given"`
+	Context    int     `yaml:"context,omitempty" json:"context,omitempty" least:"1" help:"tokens of the longest row that the model can read; those of a sample if not given"`
+	Layers     int     `yaml:"layers,omitempty" json:"layers" least:"1" help:"transformer blocks"`
+	Width      int     `yaml:"width,omitempty" json:"width,omitempty" least:"1" help:"of a token's vector"`
+	Heads      int     `yaml:"heads,omitempty" json:"heads,omitempty" least:"1" help:"of attention; they divide width"`
+	Inner      int     `yaml:"inner,omitempty" json:"inner,omitempty" least:"1" help:"width inside the blocks' MLP; four times width if not given"`
+	Positions  string  `yaml:"positions,omitempty" json:"positions,omitempty" values:"learned|rotary" help:"how a token knows its place: from a table, or by turned queries and keys"`
+	Head       string  `yaml:"head,omitempty" json:"head,omitempty" values:"tied|untied" help:"the output matrix: the token embedding, or one of its own"`
+	Dropout    float64 `yaml:"dropout,omitempty" json:"dropout,omitempty" help:"share of the numbers that training sets to 0 after the embeddings, on attention's weights, and on what a block adds; 0 if not given"`
+	Epsilon    float64 `yaml:"epsilon,omitempty" json:"epsilon,omitempty" help:"of layer norms; 1e-5 if not given"`
+}
+
+// fill sets what the file leaves open: to a preset's choice, or the usual one.
+func (m *Model) fill() {
+	if p, ok := model.LookupPreset(m.Preset); ok && m.Kind != external {
+		m.fillFrom(p.Config)
+	}
+	if m.Kind == external {
+		return
+	}
+	set(&m.Positions, model.Learned)
+	set(&m.Head, "tied")
+	if m.Inner == 4*m.Width { // as if it were not given
+		m.Inner = 0
+	}
+}
+
+// fillFrom sets what the file leaves open to what a model has.
+func (m *Model) fillFrom(c model.Config) {
+	set(&m.Kind, c.Kind)
+	set(&m.Vocabulary, c.Vocabulary)
+	set(&m.Context, c.Context)
+	set(&m.Layers, c.Layers)
+	set(&m.Width, c.Width)
+	set(&m.Heads, c.Heads)
+	set(&m.Inner, c.Inner)
+	set(&m.Positions, c.Positions)
+	set(&m.Epsilon, c.Epsilon)
+	if c.Untied {
+		set(&m.Head, "untied")
+	}
+}
+
+func (r *Recipe) validateModel() error {
+	m := &r.Model
+	if m.Kind == "" {
+		return r.errorf("model", "it has no kind; there are gpt, and external for a trainer of one's own, or name a preset")
+	}
+	if m.Layers < 1 {
+		return r.errorf("model", "it has no layers; give their number")
+	}
+	if m.Layers > model.MaxLayers { // before they are listed
+		return r.errorf("model.layers", "it is %d; it must be at most %d", m.Layers, model.MaxLayers)
+	}
+	if !r.External() {
+		if m.Context != 0 && m.Context < r.Window() {
+			return r.errorf("model.context", "it is %d and a sample has %d tokens; write 'context: %d', or shorter samples", m.Context, r.Window(), r.Window())
+		}
+		if err := r.ModelConfig(1).Validate(); err != nil {
+			return r.invalid("model", err)
+		}
+		return r.validateRouted()
+	}
+	for _, k := range []struct {
+		key   string
+		given bool
+	}{{"vocabulary", m.Vocabulary != 0}, {"width", m.Width != 0}, {"heads", m.Heads != 0}, {"inner", m.Inner != 0}, {"context", m.Context != 0}, {"preset", m.Preset != ""},
+		{"positions", m.Positions != ""}, {"head", m.Head != ""}, {"dropout", m.Dropout != 0}, {"epsilon", m.Epsilon != 0}} {
+		if k.given {
+			return r.errorf("model."+k.key, "of a model of kind external only layers is known; leave it out, or write 'kind: gpt'")
+		}
+	}
+	for i, l := range r.ModelConfig(1).Routed {
+		if routed := r.ModelConfig(1).Routed; l < 0 || l >= m.Layers || i > 0 && l <= routed[i-1] {
+			return r.errorf("routing.layers", "routed layers %v; name layers of 0 to %d in ascending order", routed, m.Layers-1)
+		}
+	}
+	return r.validateRouted()
+}
+
+// validateRouted holds the law that the first and the last layer see every
+// token, for a model that can be built.
+func (r *Recipe) validateRouted() error {
+	routed, last := r.ModelConfig(1).Routed, r.Model.Layers-1
+	switch {
+	case !r.routes():
+		return nil
+	case len(routed) == 0:
+		return r.errorf("routing.layers", "no layer of the model's %d is routed (the first and the last see every token); "+
+			"give it more layers, or leave routing out", r.Model.Layers)
+	case routed[0] == 0 || routed[len(routed)-1] == last:
+		return r.errorf("routing.layers", "it names layers %v, and the first and the last see every token; name some of 1 to %d", routed, last-1)
+	}
+	return nil
+}
+
+// ModelConfig returns the model for a vocabulary.
+func (r *Recipe) ModelConfig(vocabulary int) model.Config {
+	c := model.Config{
+		Vocabulary: vocabulary, Context: cmp.Or(r.Model.Context, r.Window()),
+		Layers: r.Model.Layers, Width: r.Model.Width, Heads: r.Model.Heads, Inner: r.Model.Inner,
+		Untied: r.Model.Head == "untied", Dropout: r.Model.Dropout, Epsilon: r.Model.Epsilon,
+	}
+	if r.Model.Positions != model.Learned {
+		c.Positions = r.Model.Positions
+	}
+	if r.routes() {
+		c.Routed = route.Inner(c.Layers)
+		if list := r.Routing.Layers.List; list != nil {
+			c.Routed = list
+		}
+	}
+	return c
+}
+
+// routes reports whether any layer drops tokens.
+func (r *Recipe) routes() bool { return r.Routing != nil && r.Routing.Policy != noPolicy }
+
+// setModel sets the model, of a vocabulary that has every token of the corpora.
+func (b *Bound) setModel() error {
+	r, have := b.Recipe, 0
+	for i := range b.Sources {
+		have = max(have, b.Sources[i].Corpus.Meta().Vocabulary)
+	}
+	vocabulary := have
+	if r.Model.Vocabulary != 0 {
+		vocabulary = r.Model.Vocabulary
+	}
+	switch {
+	case r.External():
+	case vocabulary == 0:
+		return r.errorf("model", "the corpus does not say how large its vocabulary is; name it in vocabulary")
+	case vocabulary < have:
+		return r.errorf("model.vocabulary", "it is %d and the corpus has %d tokens", vocabulary, have)
+	}
+	b.Model = r.ModelConfig(vocabulary)
+	if r.External() {
+		return nil
+	}
+	if err := b.Model.Validate(); err != nil {
+		return r.invalid("model", err)
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+package recipe_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/model"
+	"github.com/gradus-ml/gradus/recipe"
+)
+
+// withModel is a recipe with a section model.
+func withModel(section string) string {
+	return "corpus: c\nsample: {window: 128}\nbatch: {size: 2}\nbudget: {steps: 10}\noptimizer: {rate: 1e-3}\nmodel: " + section + "\n"
+}
+
+func TestPreset(t *testing.T) {
+	parse := func(section string) *recipe.Recipe {
+		t.Helper()
+		r, err := recipe.Parse("x.yaml", []byte(withModel(section)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := parse("{preset: gpt2-small}")
+	if c := r.ModelConfig(r.Model.Vocabulary); c.Parameters() != 124_439_808 || c.Context != 1024 {
+		t.Errorf("gpt2-small is %v of %d parameters", c, c.Parameters())
+	}
+	same := parse("{kind: gpt, vocabulary: 50257, context: 1024, layers: 12, width: 768, heads: 12, inner: 3072, positions: learned, head: tied}")
+	if r.Hash() != same.Hash() {
+		t.Error("a preset and the same model written out have two hashes")
+	}
+	if r := parse("{preset: gpt2-small, layers: 6, positions: rotary, dropout: 0.1, inner: 100}"); r.Model.Layers != 6 || r.Model.Width != 768 ||
+		r.ModelConfig(9).Positions != model.Rotary || r.ModelConfig(9).Dropout != 0.1 || r.ModelConfig(9).Inner != 100 {
+		t.Errorf("what is given does not go before the preset: %+v", r.Model)
+	}
+	// What nano leaves open follows the data.
+	if c := parse("{preset: nano}").ModelConfig(257); c.Vocabulary != 257 || c.Context != 128 || c.Layers != 6 {
+		t.Errorf("nano is %v", c)
+	}
+	for section, says := range map[string]string{
+		"{preset: gpt2-smal}":                             "did you mean gpt2-small?",
+		"{preset: gpt2-small, context: 100}":              "model.context: it is 100 and a sample has 128 tokens",
+		"{preset: gpt2-small, heads: 7}":                  "width 768 is no multiple of 7 heads",
+		"{preset: gpt2-small, dropout: 1}":                "dropout is 1",
+		"{kind: external, preset: gpt2-small, layers: 2}": "of a model of kind external only layers is known",
+		"{layers: 2, width: 8, heads: 2}":                 "it has no kind",
+		"{kind: gpt, width: 8, heads: 2}":                 "it has no layers",
+	} {
+		if _, err := recipe.Parse("x.yaml", []byte(withModel(section))); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: error %v\nwant one saying %q", section, err, says)
+		}
+	}
+}
