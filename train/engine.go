@@ -21,7 +21,9 @@ type setting struct {
 
 // engine returns what a run's engine computes.
 func (c *Config) engine() setting {
-	return setting{model: c.Model, optimizer: c.Optimizer, seed: c.Run.Seed, accumulate: c.Accumulate}
+	s := setting{model: c.Model, optimizer: c.Optimizer, seed: c.Run.Seed, accumulate: c.Accumulate}
+	s.model.BFloat16 = c.BFloat16
+	return s
 }
 
 // An engine holds the weights and the optimizer's state on a backend, and runs

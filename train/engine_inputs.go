@@ -16,23 +16,32 @@ import (
 // A layout says which of the inputs that a batch may have are there. It is what a
 // graph function must know besides the shapes of its inputs.
 type layout struct {
-	documents bool // and positions
-	kept      int  // lists of kept positions
+	pixels, predicted, segments, documents, noise bool // documents: and positions
+	kept                                          int  // lists of kept positions
 }
 
 // batch names the inputs of a graph, in the order of engine.inputs.
 func (l layout) batch(in []*Node) model.Batch {
-	next := func() *Node {
+	next := func(there bool) *Node {
+		if !there {
+			return nil
+		}
 		node := in[0]
 		in = in[1:]
 		return node
 	}
-	b := model.Batch{Inputs: next(), Labels: next()}
-	if l.documents {
-		b.Documents, b.Positions = next(), next()
+	b := model.Batch{
+		Inputs:    next(!l.pixels),
+		Pixels:    next(l.pixels),
+		Labels:    next(true),
+		Predicted: next(l.predicted),
+		Segments:  next(l.segments),
+		Documents: next(l.documents),
+		Positions: next(l.documents),
+		Noise:     next(l.noise),
 	}
 	for range l.kept {
-		b.Kept = append(b.Kept, next())
+		b.Kept = append(b.Kept, next(true))
 	}
 	return b
 }
@@ -72,23 +81,42 @@ func (r rowsOf[T]) shape(rows int) shapes.Shape {
 	return shapes.Make(dtypes.FromGenericsType[T](), r.dimensions(rows)...)
 }
 
-// inputs returns what the graphs read of a batch, with its kept positions in
-// training. The batch is readable.
-func (e *engine) inputs(b *batch.Batch, training bool) inputs {
+// inputs returns what the graphs read of a batch that is readable: an evaluation
+// sees every token and drops nothing out.
+func (e *engine) inputs(b *batch.Batch) inputs {
 	in := inputs{rows: b.Rows}
-	add := func(values []int32, width int) { in.columns = append(in.columns, rowsOf[int32]{values, width}) }
-	add(b.Inputs, b.Length)
-	add(b.Labels, b.Length)
-	if b.Documents != nil {
-		in.documents = true
-		add(b.Documents, b.Length)
-		add(b.Positions, b.Length)
+	in.pixels, in.predicted, in.segments, in.documents = b.Pixels != nil, b.Predicted != nil, b.Segments != nil, b.Documents != nil
+	if in.pixels {
+		in.columns = []column{rowsOf[uint8]{b.Pixels, len(b.Pixels) / b.Rows}, rowsOf[int32]{b.Labels, 0}}
+	} else {
+		in.add(b.Inputs)
+		in.add(b.Labels)
 	}
-	if training {
-		in.kept = len(b.Kept)
-		for _, kept := range b.Kept {
-			add(kept, len(kept)/b.Rows)
-		}
+	in.add(b.Predicted)
+	in.add(b.Segments)
+	in.add(b.Documents)
+	in.add(b.Positions)
+	return in
+}
+
+// add appends a column of numbers, if it is there.
+func (in *inputs) add(values []int32) {
+	if values != nil {
+		in.columns = append(in.columns, rowsOf[int32]{values, len(values) / in.rows})
+	}
+}
+
+// trainingInputs are the inputs of a step, with the kept positions and the noise of
+// dropout.
+func (e *engine) trainingInputs(b *batch.Batch, step int64) inputs {
+	in := e.inputs(b)
+	if e.model.Dropout > 0 {
+		in.noise = true
+		in.columns = append(in.columns, rowsOf[uint32]{noise(e.seed, step, b.First, b.Rows, b.Length), b.Length})
+	}
+	in.kept = len(b.Kept)
+	for _, kept := range b.Kept {
+		in.add(kept)
 	}
 	return in
 }

@@ -66,7 +66,7 @@ func (e *engine) lossOf(weights []*tensors.Tensor, replicas [][]*tensors.Tensor,
 // evaluate returns the summed loss of a batch and the number of labels that the
 // model has right.
 func (e *engine) evaluate(device int, weights []*tensors.Tensor, b *batch.Batch) (loss, correct float64, err error) {
-	in := e.inputs(b, false)
+	in := e.inputs(b)
 	exec, err := e.losses.of(in.layout)
 	if err != nil {
 		return 0, 0, err

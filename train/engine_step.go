@@ -34,7 +34,7 @@ func (e *engine) step(b *batch.Batch, rate float64, step int64) (stepResult, err
 	if err := readable(b, e.model); err != nil {
 		return r, fmt.Errorf("train: step %d: %w", step, err)
 	}
-	in := e.inputs(b, true)
+	in := e.trainingInputs(b, step)
 	var err error
 	if r.compiled, err = e.compile(&in); err != nil {
 		return r, err

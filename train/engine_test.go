@@ -68,7 +68,7 @@ func someBatch(c model.Config, s curriculum.Shape, seed uint64) *batch.Batch {
 // of their part of the batch's mean loss.
 func gradientOf(t *testing.T, e *engine, b *batch.Batch, from, to int) (float64, [][]float32) {
 	t.Helper()
-	in := e.inputs(b, true)
+	in := e.trainingInputs(b, 0)
 	found, err := e.run(&in, []span{{from, to}}, float32(1/float64(b.Targets())))
 	if err != nil {
 		t.Fatal(err)

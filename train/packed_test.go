@@ -91,7 +91,7 @@ func TestCompileIsAllThatAStepNeeds(t *testing.T) {
 			if pack {
 				b = packed(b, 4, 1)
 			}
-			in := e.inputs(b, true)
+			in := e.trainingInputs(b, 0)
 			for again := range 2 {
 				if seconds, err := e.compile(&in); err != nil || (seconds == 0) != (again > 0) {
 					t.Fatalf("%d kept, packed %v: compiled in %v seconds: %v", kept, pack, seconds, err)
