@@ -7,21 +7,28 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gradus-ml/gradus/batch"
+	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/model"
+	"github.com/gradus-ml/gradus/route"
 )
 
 // A setting is what an engine computes, besides the batches.
 type setting struct {
 	model      model.Config
 	optimizer  Optimizer
-	seed       uint64  // of the initial weights and of dropout
-	accumulate int     // micro batches of a step; 0: 1
-	average    float64 // decay of the running mean of the weights; 0: there is none
+	average    Average        // EMA is kept here, other kinds are not
+	seed       uint64         // of the initial weights and of dropout
+	accumulate int            // micro batches of a step; 0: 1
+	learner    *batch.Routing // whose policy is a route.Learner; nil: batches come routed
 }
 
 // engine returns what a run's engine computes.
 func (c *Config) engine() setting {
-	s := setting{model: c.Model, optimizer: c.Optimizer, seed: c.Run.Seed, accumulate: c.Accumulate}
+	s := setting{
+		model: c.Model, optimizer: c.Optimizer, average: c.Average,
+		seed: c.Run.Seed, accumulate: c.Accumulate, learner: c.Learner,
+	}
 	s.model.BFloat16 = c.BFloat16
 	return s
 }
@@ -54,7 +61,8 @@ type engine struct {
 	replicas [][]*tensors.Tensor // of weights, on the devices after the first
 	moment1  []*tensors.Tensor   // running mean of the gradient
 	moment2  []*tensors.Tensor   // running mean of its square
-	mean     []*tensors.Tensor   // running mean of the weights; nil: none
+	mean     []*tensors.Tensor   // average of the weights; nil: none
+	learned  route.Learned       // by the learner; nil: there is none
 
 	compiling sync.Mutex      // one graph at a time: a compiler takes much memory
 	compiled  map[string]bool // inputs of the graphs that are there; held by compiling
@@ -83,9 +91,13 @@ func newEngine(backend *Backend, s setting) (*engine, error) {
 		begin.weights = append(begin.weights, w)
 		begin.moment1 = append(begin.moment1, make([]float32, len(w)))
 		begin.moment2 = append(begin.moment2, make([]float32, len(w)))
-		if s.average > 0 {
-			begin.average = append(begin.average, w)
+	}
+	if s.learner != nil {
+		learner, ok := s.learner.Policy.(route.Learner)
+		if !ok {
+			return nil, fault.Invalidf("train: the policy %T learns nothing; let it route the batches when they are made", s.learner.Policy)
 		}
+		e.learned = learner.Learn(s.model.Vocabulary)
 	}
 	return e, e.load(begin)
 }
@@ -105,7 +117,7 @@ func (e *engine) exec(name string, graph func(in []*Node) []*Node) (*Exec, error
 // A state is the engine's numbers off the backend, each in the order of Params.
 type state struct {
 	weights, moment1, moment2 [][]float32
-	average                   [][]float32 // mean of the weights over steps; nil: none
+	average                   [][]float32 // of the weights; nil: none
 }
 
 // load puts a state on the backend. It does so here, before any graph runs: two
@@ -126,9 +138,15 @@ func (e *engine) load(s state) (err error) {
 	return e.loadAverage(s.average)
 }
 
-// loadAverage puts other averaged weights on the backend, or takes them off it.
+// loadAverage puts other averaged weights on the backend, or takes them off it. A
+// moving average is never without: it begins with the weights.
 func (e *engine) loadAverage(average [][]float32) (err error) {
 	e.mean = nil
+	if average == nil && e.average.Kind == EMA {
+		if average, err = e.download(e.weights); err != nil {
+			return err
+		}
+	}
 	if average != nil {
 		e.mean, err = e.upload(average)
 	}

@@ -11,11 +11,11 @@ import (
 )
 
 // loss returns the mean loss over batches, and the share of their labels that the
-// model gives the largest probability. Every layer sees every token. If there is a
-// mean of the weights, it is the mean's.
+// model gives the largest probability. Every layer sees every token. If there is an
+// average of the weights, they are the average's.
 func (e *engine) loss(batches []*batch.Batch) (loss, accuracy float64, err error) {
 	if e.mean == nil {
-		return e.lossOf(e.weights, e.replicas, batches)
+		return e.rawLoss(batches)
 	}
 	replicas, err := e.replicate(e.mean)
 	if err != nil {
@@ -28,6 +28,11 @@ func (e *engine) loss(batches []*batch.Batch) (loss, accuracy float64, err error
 		}
 	}
 	return loss, accuracy, err
+}
+
+// rawLoss is loss of the weights themselves, whether or not there is an average.
+func (e *engine) rawLoss(batches []*batch.Batch) (loss, accuracy float64, err error) {
+	return e.lossOf(e.weights, e.replicas, batches)
 }
 
 // lossOf is loss for given weights.

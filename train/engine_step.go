@@ -17,10 +17,9 @@ import (
 
 // A stepResult is what a step tells.
 type stepResult struct {
-	loss     float64   // mean of the labels that count, in nats
-	norm     float64   // of the gradient, before clipping
-	losses   []float32 // of each place that may predict, row by row; 0 where there is no label
-	compiled float64   // seconds that the step waited for its graphs
+	loss     float64 // mean of the labels that count, in nats
+	norm     float64 // of the gradient, before clipping
+	compiled float64 // seconds that the step waited for its graphs
 }
 
 // step makes one optimizer update. On a loss or a norm that is not finite it
@@ -31,6 +30,7 @@ func (e *engine) step(b *batch.Batch, rate float64, step int64) (stepResult, err
 	if labels == 0 {
 		return r, fault.Invalidf("train: the batch of step %d has nothing to predict: its documents have fewer than two tokens", step)
 	}
+	b = e.routed(b, step)
 	if err := readable(b, e.model); err != nil {
 		return r, fmt.Errorf("train: step %d: %w", step, err)
 	}
@@ -47,7 +47,6 @@ func (e *engine) step(b *batch.Batch, rate float64, step int64) (stepResult, err
 		r.loss += float64(x)
 	}
 	r.loss /= float64(labels)
-	r.losses = losses
 	out, err := e.norm.Call(anys(gradients)...)
 	if err != nil {
 		return r, fmt.Errorf("train: step %d: norm: %w", step, err)
@@ -57,7 +56,8 @@ func (e *engine) step(b *batch.Batch, rate float64, step int64) (stepResult, err
 	if diverged(r.loss) || diverged(r.norm) {
 		err = free(gradients)
 	} else {
-		err = e.update(gradients, out[0], e.optimizer.rates(rate, step+1))
+		e.learn(b, losses)
+		err = e.update(gradients, out[0], e.rates(rate, step+1))
 	}
 	if err == nil {
 		err = free(out)

@@ -52,7 +52,7 @@ func (e *engine) newUpdates() ([]updater, error) {
 // weights. The old state and the gradients are gone afterwards.
 func (e *engine) update(gradients []*tensors.Tensor, norm *tensors.Tensor, rates []float32) error {
 	state := [][]*tensors.Tensor{e.weights, e.moment1, e.moment2}
-	if e.average > 0 {
+	if e.average.Kind == EMA {
 		state = append(state, e.mean)
 	}
 	errs := make([]error, len(e.updates))

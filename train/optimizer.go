@@ -35,12 +35,14 @@ func (o Optimizer) Validate() error {
 }
 
 // rates returns what changes from step to step, for update number t from 1: the
-// learning rate, and the factors that undo the moments' start at zero.
-func (o Optimizer) rates(rate float64, t int64) []float32 {
+// learning rate, the factors that undo the moments' start at zero, and the decay of
+// the average of the weights.
+func (e *engine) rates(rate float64, t int64) []float32 {
 	return []float32{
 		float32(rate),
-		float32(1 / (1 - math.Pow(o.Beta1, float64(t)))),
-		float32(1 / (1 - math.Pow(o.Beta2, float64(t)))),
+		float32(1 / (1 - math.Pow(e.optimizer.Beta1, float64(t)))),
+		float32(1 / (1 - math.Pow(e.optimizer.Beta2, float64(t)))),
+		float32(e.average.decayAt(t)),
 	}
 }
 
@@ -69,12 +71,12 @@ func (e *engine) updateGraph(params []int, in []*Node) []*Node {
 	}
 	weights, moment1, moment2 := next(n), next(n), next(n)
 	var mean []*Node
-	if e.average > 0 {
+	if e.average.Kind == EMA {
 		mean = next(n)
 	}
 	gradients, norm, rates := next(n), next(1)[0], next(1)[0]
 	at := func(i int) *Node { return Reshape(Slice(rates, AxisElem(i))) }
-	rate, unbias1, unbias2 := at(0), at(1), at(2)
+	rate, unbias1, unbias2, decay := at(0), at(1), at(2), at(3)
 	clip := Scalar(norm.Graph(), dtypes.Float32, 1)
 	if o.Clip > 0 {
 		clip = Min(clip, Div(Scalar(norm.Graph(), dtypes.Float32, o.Clip), AddScalar(norm, 1e-6)))
@@ -91,7 +93,7 @@ func (e *engine) updateGraph(params []int, in []*Node) []*Node {
 		w := Sub(weights[i], Mul(move, rate))
 		newWeights, newMoment1, newMoment2 = append(newWeights, w), append(newMoment1, m), append(newMoment2, v)
 		if mean != nil {
-			newMean = append(newMean, Add(MulScalar(mean[i], e.average), MulScalar(w, 1-e.average)))
+			newMean = append(newMean, Add(Mul(mean[i], decay), Mul(w, OneMinus(decay))))
 		}
 	}
 	return slices.Concat(newWeights, newMoment1, newMoment2, newMean)

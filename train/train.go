@@ -45,6 +45,9 @@ type Config struct {
 	// after another, for batches that do not fit the memory. The step is that of the
 	// whole batch, but for rounding. 0: 1.
 	Accumulate int
+	// Learner routes each batch at its step, by what its policy, a route.Learner, has
+	// learned from the steps before. nil: Batches are routed already.
+	Learner *batch.Routing
 
 	// RateFactor multiplies the schedule's rate in a step (they count from 0), so that
 	// it can follow a batch size that varies: by rows over base rows, or their square
