@@ -293,19 +293,23 @@ func targets(b *batch.Batch) int64 {
 	return n
 }
 
-// concat lays the shares of ranks end to end.
+// concat lays the shares of ranks end to end. Its first row is the first of all
+// only if each share says rightly where it begins.
 func concat(parts []*batch.Batch, layers int) *batch.Batch {
 	all := &batch.Batch{Shape: parts[0].Shape}
 	all.Rows = 0
 	kept := make([][]int32, layers)
 	routed := false
 	for _, p := range parts {
+		all.First += p.First - all.Rows // 0
 		all.Rows += p.Rows
 		all.IDs = append(all.IDs, p.IDs...)
 		all.Inputs = append(all.Inputs, p.Inputs...)
 		all.Labels = append(all.Labels, p.Labels...)
 		all.Documents = append(all.Documents, p.Documents...)
 		all.Positions = append(all.Positions, p.Positions...)
+		all.Predicted = append(all.Predicted, p.Predicted...)
+		all.Segments = append(all.Segments, p.Segments...)
 		all.Padding += p.Padding
 		all.Discarded += p.Discarded
 		routed = routed || p.Kept != nil
