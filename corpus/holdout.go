@@ -2,6 +2,7 @@ package corpus
 
 import (
 	"fmt"
+	"iter"
 	"sort"
 
 	"github.com/gradus-ml/gradus/internal/fault"
@@ -133,6 +134,27 @@ func (h *HoldOut) Documents() int64 {
 		n += r.documents
 	}
 	return n
+}
+
+// In returns the held-out documents of the corpus that they were chosen from,
+// ascending; empty ones aside.
+func (h *HoldOut) In(c *Corpus) iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		for _, r := range h.runs {
+			if r.start == r.end {
+				continue
+			}
+			for d := c.DocumentAt(r.start); d < c.Documents(); d++ {
+				start, end := c.Bounds(d)
+				if start >= r.end {
+					break
+				}
+				if start < end && !yield(d) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Windows returns spans of at most window+1 tokens that cover the held-out text,

@@ -22,6 +22,8 @@ type Meta struct {
 	Vocabulary int `json:"vocabulary"`
 	// EndOfDocument is the token that ends each document. -1: none, or unknown.
 	EndOfDocument int `json:"end_of_document"`
+	// Image says that every document is an image; nil: they are text.
+	Image *Image `json:"image,omitempty"`
 }
 
 func (m Meta) validate() error {
@@ -31,7 +33,7 @@ func (m Meta) validate() error {
 	case m.EndOfDocument < -1 || m.EndOfDocument >= 0 && m.Vocabulary > 0 && m.EndOfDocument >= m.Vocabulary:
 		return fmt.Errorf("the end-of-document token %d; it must be -1 (none) or within the vocabulary of %d", m.EndOfDocument, m.Vocabulary)
 	}
-	return nil
+	return m.Image.validate()
 }
 
 // joinMeta returns what the writers of the parts knew together. Where two knew
@@ -47,6 +49,11 @@ func joinMeta(parts []*part) (Meta, error) {
 			continue
 		}
 		own := p.side.Meta
+		if m.Image == nil {
+			m.Image = own.Image // those of another tokenizer are refused below
+		} else if !own.Image.Same(m.Image) {
+			return m, fault.Mismatchf("%s and %s are no parts of one corpus: their images differ in shape, or in classes; prepare them alike, or open them one by one", parts[0].name, p.name)
+		}
 		switch {
 		case own.Tokenizer == "":
 		case tokenizer == nil:
@@ -91,9 +98,9 @@ type sidecar struct {
 
 const (
 	sidecarVersion = 1
-	// sidecarLimit is far above the 400 bytes a sidecar has, and far below what
-	// would hurt.
-	sidecarLimit = 64 << 10
+	// sidecarLimit is far above the 400 bytes a sidecar has, and the names of the
+	// classes of images, and far below what would hurt.
+	sidecarLimit = 4 << 20
 )
 
 var fingerprintForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)

@@ -267,18 +267,22 @@ func TestPathForPeople(t *testing.T) {
 
 // What no part says is taken from those that say it; what two say must agree.
 func TestMetaOfParts(t *testing.T) {
-	none := Meta{EndOfDocument: -1}
+	none, gray := Meta{EndOfDocument: -1}, Image{2, 3, 1, 5, []string{"a", "b", "c", "d", "e"}}
 	for _, k := range []struct {
 		a, b, want Meta
 		says       string
 	}{
 		{none, none, none, ""},
-		{none, Meta{"bytes", 257, 256}, Meta{"bytes", 257, 256}, ""},
-		{Meta{"bytes", 0, -1}, Meta{"", 257, 256}, Meta{"bytes", 257, 256}, ""},
-		{Meta{"bytes", 257, 256}, Meta{"bytes", 257, 256}, Meta{"bytes", 257, 256}, ""},
-		{Meta{"bytes", 257, 256}, Meta{"r50k", 257, 256}, none, "p1 and p2 are no parts of one corpus: their tokenizers are bytes and r50k"},
-		{Meta{"", 257, -1}, Meta{"", 258, -1}, none, "have a size of 257 and 258"},
-		{Meta{"", 0, 0}, Meta{"", 0, 1}, none, "documents end with 0 and 1"},
+		{none, Meta{"bytes", 257, 256, nil}, Meta{"bytes", 257, 256, nil}, ""},
+		{Meta{"bytes", 0, -1, nil}, Meta{"", 257, 256, nil}, Meta{"bytes", 257, 256, nil}, ""},
+		{Meta{"bytes", 257, 256, nil}, Meta{"bytes", 257, 256, nil}, Meta{"bytes", 257, 256, nil}, ""},
+		{Meta{"bytes", 257, 256, nil}, Meta{"r50k", 257, 256, nil}, none, "p1 and p2 are no parts of one corpus: their tokenizers are bytes and r50k"},
+		{Meta{"", 257, -1, nil}, Meta{"", 258, -1, nil}, none, "have a size of 257 and 258"},
+		{Meta{"", 0, 0, nil}, Meta{"", 0, 1, nil}, none, "documents end with 0 and 1"},
+		{gray.Meta(), gray.Meta(), gray.Meta(), ""},
+		{gray.Meta(), Image{2, 3, 1, 6, nil}.Meta(), none, "p1 and p2 are no parts of one corpus: their images differ in shape, or in classes"},
+		{gray.Meta(), Meta{"bytes", 256, -1, nil}, none, "their images differ"},
+		{Meta{"bytes", 256, -1, nil}, gray.Meta(), none, "their tokenizers are bytes and pixels"},
 	} {
 		t.Chdir(t.TempDir())
 		writeCorpus(t, "p1", Uint8, k.a, []int32{0})

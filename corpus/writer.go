@@ -250,6 +250,9 @@ func (w *Writer) writeSidecar(meta Meta) error {
 	if err != nil {
 		return err
 	}
+	if len(content) > sidecarLimit {
+		return fault.Invalidf("%s.json would have %d bytes, more than %d; shorten the names of the classes", w.prefix, len(content), sidecarLimit)
+	}
 	if w.side, err = atomicfile.Create(w.prefix + ".json"); err != nil {
 		return err
 	}

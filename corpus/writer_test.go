@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -89,7 +90,7 @@ func checkOldNewOrNone(t *testing.T, prefix string, old, fresh [][]int32, meta M
 		t.Errorf("Check: %v", err)
 	}
 	want := old
-	if c.Meta() == meta {
+	if reflect.DeepEqual(c.Meta(), meta) {
 		want = fresh
 	}
 	if got := allTokens(t, c); !slices.Equal(got, slices.Concat(want...)) || c.Documents() != int64(len(want)) {
