@@ -165,7 +165,7 @@ func TestMaskedRanks(t *testing.T) {
 			}
 			parts = append(parts, part)
 		}
-		if together := concat(parts, len(s.Routed)); !reflect.DeepEqual(together, whole) {
+		if together := concat(parts, len(s.Routing.Layers)); !reflect.DeepEqual(together, whole) {
 			t.Fatalf("step %d, world %d: the ranks have\n%+v\ntogether, the batch is\n%+v", step, world, together, whole)
 		}
 	})
