@@ -94,6 +94,7 @@ func TestMixtureMistakes(t *testing.T) {
 		"bounds of no tokens": {"tokens: 4096, at_least: 2, at_most: 64, rate: sqrt", "size: 4, at_most: 3", "batch.at_most: it bounds the rows that fit into tokens"},
 		"size for no rate":    {"rate: sqrt", "size: 4", "batch.size: beside tokens it is the number of rows that the learning rate is for"},
 		"rate":                {"rate: sqrt", "rate: square", "run.yaml:12: batch.rate: unknown \"square\"; there are none, linear and sqrt"},
+		"accumulate":          {"rate: sqrt", "accumulate: -4", "run.yaml:12: batch.accumulate: it is -4; it must be at least 1"},
 		"arrange":             {"arrange: decompose", "arrange: dice", "run.yaml:11: sample.arrange: unknown \"dice\"; there are pad, pack, decompose and bucket"},
 		"no shortest":         {", shortest: 32", "", "run.yaml:11: sample: decompose needs shortest"},
 		"shortest":            {"shortest: 32", "shortest: 33", "run.yaml:11: sample.shortest: it is 33; it must be a power of two, such as 32"},

@@ -79,11 +79,12 @@ type Sample struct {
 // Batch is the size of a step over all ranks. With several row lengths every
 // batch has rows of one of them, and about as many tokens as any other.
 type Batch struct {
-	Size    int    `yaml:"size,omitempty" json:"size,omitempty" least:"1" help:"rows of full length; shorter rows are more, for as many tokens"`
-	Tokens  int    `yaml:"tokens,omitempty" json:"tokens,omitempty" least:"1" help:"tokens of a step: as many rows as fit"`
-	AtLeast int    `yaml:"at_least,omitempty" json:"at_least,omitempty" least:"1" help:"fewest rows, with tokens; 1 if not given"`
-	AtMost  int    `yaml:"at_most,omitempty" json:"at_most,omitempty" least:"1" help:"most rows, with tokens"`
-	Rate    string `yaml:"rate,omitempty" json:"rate,omitempty" values:"none|linear|sqrt" help:"how the learning rate follows the rows of a step, from those of full length on (or from size, given beside tokens)"`
+	Size       int    `yaml:"size,omitempty" json:"size,omitempty" least:"1" help:"rows of full length; shorter rows are more, for as many tokens"`
+	Tokens     int    `yaml:"tokens,omitempty" json:"tokens,omitempty" least:"1" help:"tokens of a step: as many rows as fit"`
+	AtLeast    int    `yaml:"at_least,omitempty" json:"at_least,omitempty" least:"1" help:"fewest rows, with tokens; 1 if not given"`
+	AtMost     int    `yaml:"at_most,omitempty" json:"at_most,omitempty" least:"1" help:"most rows, with tokens"`
+	Rate       string `yaml:"rate,omitempty" json:"rate,omitempty" values:"none|linear|sqrt" help:"how the learning rate follows the rows of a step, from those of full length on (or from size, given beside tokens)"`
+	Accumulate int    `yaml:"accumulate,omitempty" json:"accumulate,omitempty" least:"1" help:"parts of its rows that a step is computed in, one after another, where memory is short; the result is that of the whole batch, but for rounding"`
 }
 
 // Budget is how long the run goes on, and the clock that everything follows.

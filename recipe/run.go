@@ -195,7 +195,7 @@ func (b *Bound) Training(dir string) (train.Config, error) {
 			Model: b.Model.String(), Parameters: b.Model.Parameters(), Steps: b.Plan.Steps(),
 			Clock: r.Budget.Clock, Budget: total, Backend: train.GoBackend, Rate: r.Optimizer.Rate,
 		},
-		Model: b.Model, Optimizer: r.OptimizerConfig(), Average: r.average(),
+		Model: b.Model, Optimizer: r.OptimizerConfig(), Average: r.average(), Accumulate: r.Batch.Accumulate,
 		Plan: b.Plan, Clock: curriculum.Clock(r.Budget.Clock), Metrics: b.Metrics(),
 		Batches: maker, Evaluation: evaluation,
 		EvaluateEvery: r.Evaluate.Every.Of(total), CheckpointEvery: r.Checkpoint.Every.Of(total), KeepCheckpoints: r.Checkpoint.Keep,
@@ -203,6 +203,11 @@ func (b *Bound) Training(dir string) (train.Config, error) {
 	c.Schedule, c.RateClock = b.Schedule()
 	if r.Stop != nil {
 		c.StopAbove = r.Stop.Above
+	}
+	if routing := b.routing(); routing.Policy != nil {
+		if _, learns := routing.Policy.(route.Learner); learns {
+			c.Learner = &routing
+		}
 	}
 	if b.origin != nil {
 		c.From = b.origin.checkpoint
