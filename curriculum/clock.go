@@ -71,7 +71,7 @@ type Timed struct {
 type Shape struct {
 	Rows   int `json:"rows"`   // sequences
 	Length int `json:"length"` // tokens in each
-	Kept   int `json:"kept"`   // tokens that a routed layer sees; Length if it sees all
+	Kept   int `json:"kept"`   // tokens that a routed layer sees, if Config.Drop is nil; Length if it sees all
 }
 
 // Tokens returns the tokens that enter the first layer.

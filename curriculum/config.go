@@ -115,6 +115,9 @@ type Config struct {
 	Keep    Timed // tokens of a row that routed layers see; none: all
 	Layers  int   // of the model
 	Routed  int   // layers that see only Keep tokens
+	// Drop says for each routed layer how many times as many tokens it drops as Keep
+	// does, for route.Kept; nil: as many.
+	Drop []float64
 	// WholeTokens rounds the layer-tokens of each row down, as DeepSpeed counts
 	// them.
 	WholeTokens bool
@@ -138,7 +141,7 @@ type Config struct {
 
 // A PartError is an error about one part of a Config, for those who know where it
 // was written: "budget", "batch", "shapes", "layers", "length", "keep",
-// "sources[1]", "sources[1].weight", "admit[0]", "admit[0].pace" or
+// "drop", "sources[1]", "sources[1].weight", "admit[0]", "admit[0].pace" or
 // "admit[0].floor". It is of its Err's kind.
 type PartError struct {
 	Part string
@@ -183,6 +186,10 @@ func (c *Config) check(samples bool) error {
 		return invalid("layers", "the model has %d layers; a plan counts at most %d", c.Layers, maxLayers)
 	case c.Layers <= 0 || c.Routed < 0 || c.Routed > c.Layers:
 		return invalid("layers", "%d of %d layers are routed", c.Routed, c.Layers)
+	case c.Drop != nil && len(c.Drop) != c.Routed:
+		return invalid("drop", "there are %d shares of dropped tokens for %d routed layers; give one for each", len(c.Drop), c.Routed)
+	case slices.ContainsFunc(c.Drop, func(x float64) bool { return !(x >= 0) || math.IsInf(x, 1) }):
+		return invalid("drop", "the layers drop %v times as many tokens; each must be finite and not negative", c.Drop)
 	case !(c.Budget > 0) || math.IsInf(c.Budget, 0):
 		return invalid("budget", "the budget is %v %s; it must be positive and finite", c.Budget, c.Clock)
 	case c.Control != "" && c.Control != Reverse && c.Control != Random:

@@ -194,6 +194,9 @@ func TestPositions(t *testing.T) {
 		c := drawConfig(t)
 		c.WholeTokens = rapid.Bool().Draw(t, "whole tokens")
 		c.Keep.Pace = mustPace(t, rootOf(8, 64, c.Budget/2))
+		if rapid.Bool().Draw(t, "drop") {
+			c.Drop = []float64{rapid.Float64Range(0, 1).Draw(t, "second layer"), rapid.Float64Range(1, 3).Draw(t, "third layer")}
+		}
 		p := compile(t, c)
 		at := Position{Layers: c.Layers}
 		for step := range p.Steps() {
@@ -208,6 +211,13 @@ func TestPositions(t *testing.T) {
 			at.Tokens += int64(f.Rows * f.Length)
 			for range f.Rows {
 				row := int64(2*f.Length + 2*f.Kept)
+				if c.Drop != nil {
+					row = 2 * int64(f.Length)
+					for _, share := range c.Drop {
+						dropped := int64(share*float64(f.Length-f.Kept) + 0.5)
+						row += max(int64(f.Length)-dropped, 1)
+					}
+				}
 				if c.WholeTokens {
 					row = row / 4 * 4
 				}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gradus-ml/gradus/internal/keyed"
 	"github.com/gradus-ml/gradus/pace"
+	"github.com/gradus-ml/gradus/route"
 )
 
 // A Stage is a run of steps in which nothing changes: what is admitted, how the
@@ -189,6 +190,12 @@ func (w *walk) stage() (*Stage, error) {
 // cost returns what a step of a shape adds to a position.
 func (c *Config) cost(s Shape) cost {
 	row := int64(c.Layers-c.Routed)*int64(s.Length) + int64(c.Routed)*int64(s.Kept)
+	if c.Drop != nil {
+		row = int64(c.Layers-c.Routed) * int64(s.Length)
+		for _, drop := range c.Drop {
+			row += int64(route.Kept(s.Length, s.Kept, drop))
+		}
+	}
 	if c.WholeTokens {
 		row -= row % int64(c.Layers)
 	}
