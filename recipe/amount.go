@@ -93,43 +93,6 @@ func number(v any) (float64, bool) {
 	return 0, false
 }
 
-// Layers names layers of the model: "inner" (all but the first and the last), or
-// a list of indices from 0.
-type Layers struct {
-	Inner bool
-	List  []int
-
-	wrong bool
-}
-
-// MarshalJSON writes the layers as a recipe does.
-func (l Layers) MarshalJSON() ([]byte, error) {
-	if l.Inner || l.List == nil {
-		return []byte(`"inner"`), nil
-	}
-	return json.Marshal(l.List)
-}
-
-// UnmarshalYAML reads inner or a list.
-func (l *Layers) UnmarshalYAML(unmarshal func(any) error) error {
-	var name string
-	switch {
-	case unmarshal(&l.List) == nil:
-	case unmarshal(&name) == nil && name == "inner":
-		l.Inner = true
-	default:
-		l.wrong = true
-	}
-	return nil
-}
-
-func (l *Layers) problem() string {
-	if l.wrong {
-		return "layers must be inner, or a list such as [1, 2, 3]"
-	}
-	return ""
-}
-
 // Names is one name of files, or a list.
 type Names []string
 

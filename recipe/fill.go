@@ -44,9 +44,7 @@ func (r *Recipe) fill() {
 			set(&m.By, string(curriculum.Percentile))
 		}
 	}
-	if r.Routing != nil {
-		set(&r.Routing.Policy, "random-ltd")
-	}
+	r.fillRouting()
 }
 
 // fill sets what is left open; clock is the budget's.

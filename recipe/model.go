@@ -92,22 +92,6 @@ func (r *Recipe) validateModel() error {
 	return r.validateRouted()
 }
 
-// validateRouted holds the law that the first and the last layer see every
-// token, for a model that can be built.
-func (r *Recipe) validateRouted() error {
-	routed, last := r.ModelConfig(1).Routed, r.Model.Layers-1
-	switch {
-	case !r.routes():
-		return nil
-	case len(routed) == 0:
-		return r.errorf("routing.layers", "no layer of the model's %d is routed (the first and the last see every token); "+
-			"give it more layers, or leave routing out", r.Model.Layers)
-	case routed[0] == 0 || routed[len(routed)-1] == last:
-		return r.errorf("routing.layers", "it names layers %v, and the first and the last see every token; name some of 1 to %d", routed, last-1)
-	}
-	return nil
-}
-
 // ModelConfig returns the model for a vocabulary.
 func (r *Recipe) ModelConfig(vocabulary int) model.Config {
 	c := model.Config{
@@ -119,16 +103,11 @@ func (r *Recipe) ModelConfig(vocabulary int) model.Config {
 		c.Positions = r.Model.Positions
 	}
 	if r.routes() {
-		c.Routed = route.Inner(c.Layers)
-		if list := r.Routing.Layers.List; list != nil {
-			c.Routed = list
-		}
+		c.Routed, c.Drop = r.Routing.Layers.of(c.Layers), r.Routing.Drop
+		c.Shared = route.Shares(r.policy())
 	}
 	return c
 }
-
-// routes reports whether any layer drops tokens.
-func (r *Recipe) routes() bool { return r.Routing != nil && r.Routing.Policy != noPolicy }
 
 // setModel sets the model, of a vocabulary that has every token of the corpora.
 func (b *Bound) setModel() error {

@@ -124,6 +124,9 @@ func (b *Bound) open(o Options) error {
 			return err
 		}
 	}
+	if err := b.checkAlways(); err != nil {
+		return err
+	}
 	return b.holdOut()
 }
 

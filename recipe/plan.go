@@ -18,7 +18,7 @@ func (b *Bound) curriculum(o Options) (curriculum.Config, error) {
 	r := b.Recipe
 	c := curriculum.Config{
 		Seed: r.Seed, Control: curriculum.Control(r.Control),
-		Layers: b.Model.Layers, Routed: len(b.Model.Routed), WholeTokens: r.Compat != "",
+		Layers: b.Model.Layers, Routed: len(b.Model.Routed), Drop: b.Model.Drop, WholeTokens: r.Compat != "",
 		Clock: curriculum.Clock(r.Budget.Clock), Budget: r.BudgetTotal(), Shapes: r.Shapes,
 		ScheduleOnly: o.ScheduleOnly, Dir: o.Dir,
 	}
@@ -153,6 +153,8 @@ func (b *Bound) partAt(name string) string {
 		return "sample"
 	case "keep":
 		return "routing.keep"
+	case "drop":
+		return "routing.drop"
 	}
 	return name
 }

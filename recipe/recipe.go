@@ -106,13 +106,6 @@ type Metric struct {
 	Floor  *Pace  `yaml:"floor,omitempty" json:"floor,omitempty" help:"samples easier than this are dropped"`
 }
 
-// Routing is which tokens the middle layers see.
-type Routing struct {
-	Policy string `yaml:"policy,omitempty" json:"policy" values:"{policies}" help:"how kept positions are chosen; random-ltd if not given, none: no layer drops any"`
-	Layers Layers `yaml:"layers,omitempty" json:"layers" help:"inner: all but the first and the last; or a list such as [1, 2, 3]"`
-	Keep   *Pace  `yaml:"keep,omitempty" json:"keep,omitempty" help:"tokens of a row that the routed layers see"`
-}
-
 // Optimizer is AdamW and the learning rate's schedule.
 type Optimizer struct {
 	Kind        string    `yaml:"kind,omitempty" json:"kind,omitempty" values:"adamw" help:"adamw"`

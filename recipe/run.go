@@ -8,7 +8,6 @@ import (
 	"github.com/gradus-ml/gradus/batch"
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/curriculum"
-	"github.com/gradus-ml/gradus/route"
 	"github.com/gradus-ml/gradus/runlog"
 	"github.com/gradus-ml/gradus/train"
 )
@@ -30,15 +29,6 @@ func (b *Bound) Batches() (*batch.Maker, error) {
 		return nil, fmt.Errorf("%s: %w", r.path, err)
 	}
 	return maker, nil
-}
-
-// routing says which tokens the routed layers see.
-func (b *Bound) routing() batch.Routing {
-	if !b.Recipe.routes() {
-		return batch.Routing{}
-	}
-	policy, _ := route.Lookup(b.Recipe.Routing.Policy) // settled
-	return batch.Routing{Policy: policy, Layers: b.Model.Routed, Seed: b.Recipe.Seed}
 }
 
 // RateFactor returns by what the learning rate of a step is multiplied.

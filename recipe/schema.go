@@ -45,9 +45,13 @@ func definitions() object {
 			object{"type": "array", "minItems": 1, "items": object{"type": "string", "minLength": 1}},
 		}},
 		"layers": object{"anyOf": []any{
-			object{"const": "inner"},
-			object{"type": "array", "minItems": 1, "items": object{"type": "integer", "minimum": 0}},
+			object{"type": "string", "pattern": `^(inner|every [0-9]+|[0-9]+-[0-9]+)$`},
+			object{"type": "integer", "minimum": 0},
+			object{"type": "array", "minItems": 1, "items": object{"anyOf": []any{
+				object{"type": "integer", "minimum": 0}, object{"type": "string", "pattern": `^[0-9]+-[0-9]+$`},
+			}}},
 		}},
+		"always": alwaysSchema(),
 	}
 	kinds := []any{object{"$ref": "#/$defs/number"}}
 	for _, d := range pace.Definitions() {
@@ -57,6 +61,16 @@ func definitions() object {
 	}
 	defs["pace"] = object{"anyOf": kinds}
 	return defs
+}
+
+// alwaysSchema returns the schema of what every layer sees.
+func alwaysSchema() object {
+	var names []string
+	for _, word := range new(Always).words() {
+		names = append(names, word.name)
+	}
+	one := []any{object{"enum": names}, object{"type": "integer", "minimum": 0}}
+	return object{"anyOf": append(one, object{"type": "array", "items": object{"anyOf": one}})}
 }
 
 // section returns the schema of a struct of keys.
@@ -101,6 +115,8 @@ func typeSchema(t reflect.Type) object {
 		return ref("names")
 	case reflect.TypeFor[Layers]():
 		return ref("layers")
+	case reflect.TypeFor[Always]():
+		return ref("always")
 	}
 	switch t.Kind() {
 	case reflect.Pointer:

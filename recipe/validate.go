@@ -8,9 +8,6 @@ import (
 	"github.com/gradus-ml/gradus/internal/fault"
 )
 
-// noPolicy is the routing in which no layer drops a token.
-const noPolicy = "none"
-
 // validate checks each value on its own, and those that need no corpus against
 // each other.
 func (r *Recipe) validate() error {
@@ -129,16 +126,6 @@ func (r *Recipe) withinWindow(at string, p *Pace) error {
 		}
 	}
 	return nil
-}
-
-func (r *Recipe) validateRouting() error {
-	if !r.routes() {
-		return nil
-	}
-	if r.Routing.Keep == nil {
-		return r.errorf("routing", "it does not say how many tokens to keep; give keep: a pace, or a number of tokens")
-	}
-	return r.withinWindow("routing.keep", r.Routing.Keep)
 }
 
 func (r *Recipe) validateOptimizer() error {
