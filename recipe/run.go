@@ -194,10 +194,9 @@ func (b *Bound) Training(dir string) (train.Config, error) {
 	if r.Stop != nil {
 		c.StopAbove = r.Stop.Above
 	}
-	if routing := b.routing(); routing.Policy != nil {
-		if _, learns := routing.Policy.(route.Learner); learns {
-			c.Learner = &routing
-		}
+	if r.Learns() {
+		routing := b.routing()
+		c.Learner = &routing
 	}
 	if b.origin != nil {
 		c.From = b.origin.checkpoint

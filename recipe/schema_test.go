@@ -101,7 +101,7 @@ func TestSchemaRefuses(t *testing.T) {
 	for _, c := range [][2]string{
 		{"seed: 1234", "sed: 1234"}, {"seed: 1234", "seed: lots"}, {"window: 256", "windw: 256"}, {"by: percentile", "by: rank"},
 		{"apply: truncate", "apply: fold"}, {"kind: root", "kind: rot"}, {"degree: 2", "degre: 2"}, {"until: 40%", "until: soon"},
-		{"layers: inner", "layers: outer"}, {"clock: layer-tokens", "clock: hours"}, {"sample: {window: 256}\n", ""}, {"rate: 3e-3, ", ""},
+		{"layers: inner", "layers: outer"}, {"layers: inner", "layers: 4-"}, {"layers: inner", "always: last"}, {"layers: inner", "drop: half"}, {"clock: layer-tokens", "clock: hours"}, {"sample: {window: 256}\n", ""}, {"rate: 3e-3, ", ""},
 		{", until: 70%", ""}, {"policy: random-ltd", "policy: random"}, {"heads: 4", "heads: 0"}, {"size: 8", "size: [8]"},
 	} {
 		text := strings.Replace(good, c[0], c[1], 1)
