@@ -2,7 +2,7 @@
 //
 // Its nouns: a unit is what fills one row of a batch; a Piece is inputs that lie
 // side by side in the corpus and in the row; a bucket is units of one row
-// length; an Arrangement forms the units of samples. There are five kinds:
+// length; an Arrangement forms the units of samples. There are six kinds:
 //
 //	Windows    a unit is a window
 //	Pad        a unit is a document, cut off after so many inputs
@@ -10,6 +10,7 @@
 //	           that holds it
 //	Pack       a unit is several documents side by side, or a part of a long one
 //	Decompose  a unit is a part of one document, a power of two long
+//	Images     a unit is an image, and its row the patches that a model sees
 //
 // A document of n tokens has n-1 inputs, each with the next token as its label,
 // so its last token is a label and nothing else. A document of less than 2

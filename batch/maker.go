@@ -25,6 +25,7 @@ type Config struct {
 	Routing Routing  // of which NewMaker sets Seed
 	Seed    uint64   // of the recipe
 	Masking *Masking // nil: labels are the tokens that follow
+	Images  *Images  // nil: the sources are text
 }
 
 // A Maker makes batches. It may be used from any number of goroutines.
@@ -33,6 +34,7 @@ type Maker struct {
 	sampler *curriculum.Sampler
 	routing Routing
 	masker  *masker // nil: none
+	imager  *imager // nil: text
 	seed    uint64
 	sources []source
 	full    []int // row length of each bucket's units
@@ -56,9 +58,6 @@ type layout struct{ full, length int }
 // a shaper that does not do what it must, for any shape of the plan, is
 // fault.Invalid. That all corpora have the same vocabulary is not looked at.
 func NewMaker(c Config) (*Maker, error) {
-	if c.Shaper == nil {
-		c.Shaper = Truncate{}
-	}
 	if n := c.Plan.Sources(); n != len(c.Sources) {
 		return nil, fault.Mismatchf("the plan has %d sources, and there are %d", n, len(c.Sources))
 	}
@@ -75,6 +74,14 @@ func NewMaker(c Config) (*Maker, error) {
 		if err := m.add(s); err != nil {
 			return nil, fmt.Errorf("source %d: %w", i, err)
 		}
+	}
+	if c.Images != nil {
+		if m.imager, err = newImager(c, m.sources, m.full); err != nil {
+			return nil, err
+		}
+	}
+	if c.Shaper == nil {
+		c.Shaper = Truncate{}
 	}
 	for _, stage := range c.Plan.Stages() {
 		if stage.Pool < 0 {
@@ -171,8 +178,32 @@ func (m *Maker) Make(step int64, rank, world int) (*Batch, error) {
 	shape := form.Shape
 	shape.Rows = len(ids) * len(cuts)
 
+	var b *Batch
+	var err error
+	if m.imager != nil {
+		b, err = m.images(shape, ids)
+	} else {
+		b, err = m.text(shape, ids, full, cuts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	b.IDs, b.First = ids, firstRow
+	switch {
+	case m.imager != nil:
+		m.imager.augment(b, m.seed, step)
+	case m.masker != nil:
+		m.masker.apply(b, m.seed, "mask", step)
+	}
+	if _, learns := m.routing.Policy.(route.Learner); !learns {
+		b.Route(m.routing, step)
+	}
+	return b, nil
+}
+
+// text makes the rows of units of text.
+func (m *Maker) text(shape curriculum.Shape, ids []int64, full int, cuts []cut) (*Batch, error) {
 	f := newFiller(shape, m.count)
-	f.IDs, f.First = ids, firstRow
 	for _, id := range ids {
 		i, unit := curriculum.Split(id)
 		s := &m.sources[i]
@@ -181,11 +212,17 @@ func (m *Maker) Make(step int64, rank, world int) (*Batch, error) {
 			return nil, fmt.Errorf("unit %d of source %d: %w", unit, i, err)
 		}
 	}
-	if m.masker != nil {
-		m.masker.apply(f.Batch, m.seed, "mask", step)
-	}
-	if _, learns := m.routing.Policy.(route.Learner); !learns {
-		f.Route(m.routing, step)
-	}
 	return f.Batch, nil
+}
+
+// images makes the rows of units of images.
+func (m *Maker) images(shape curriculum.Shape, ids []int64) (*Batch, error) {
+	b := newImages(shape, m.imager.image.Pixels())
+	for row, id := range ids {
+		i, unit := curriculum.Split(id)
+		if err := b.readImage(m.sources[i].corpus, row, unit); err != nil {
+			return nil, fmt.Errorf("unit %d of source %d: %w", unit, i, err)
+		}
+	}
+	return b, nil
 }
