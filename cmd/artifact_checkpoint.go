@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -58,9 +59,12 @@ func inspectCheckpoint(_ context.Context, out io.Writer, path string, o inspectO
 	fmt.Fprintf(w, "checkpoint\t%s\n", path)
 	fmt.Fprintf(w, "step\t%d, after %.1f s of training\n", v.Step, v.Seconds)
 	fmt.Fprintf(w, "model\t%s\n", v.Model)
+	if b := v.Best; b != nil {
+		fmt.Fprintf(w, "best so far\tstep %d, held-out loss %.4f\n", b.Step, b.HeldOut)
+	}
 	fmt.Fprintf(w, "recipe\t%s\n", v.Recipe)
 	fmt.Fprintf(w, "corpus\t%s\n", v.Corpus)
-	for _, file := range []string{"model.safetensors", "optimizer.safetensors"} {
+	for _, file := range slices.Sorted(maps.Keys(v.Files)) {
 		fmt.Fprintf(w, "%s\tsha256:%s\n", file, v.Files[file])
 	}
 	fmt.Fprintf(w, "weights\t%d numbers in %d tensors\n\n", v.Numbers, len(v.Weights))

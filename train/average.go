@@ -1,6 +1,10 @@
 package train
 
 import (
+	"fmt"
+	"path/filepath"
+	"slices"
+
 	"github.com/gradus-ml/gradus/internal/fault"
 )
 
@@ -51,3 +55,58 @@ func (a Average) Validate() error {
 // so that it is the plain mean of all weights so far until 1/(1-decay) steps are
 // made. The random weights at the beginning are no part of it.
 func (a Average) decayAt(t int64) float64 { return min(a.Decay, float64(t-1)/float64(t)) }
+
+// averageCheckpoints makes the average that of the last checkpoints' weights and of
+// the weights as they are, which will be the checkpoint of a step. The earlier ones
+// are read from their files, so that they take no memory meanwhile, and a run that
+// was resumed adds the same numbers.
+func (r *run) averageCheckpoints(step int64) error {
+	before := r.averaged[max(len(r.averaged)-(r.Average.Last-1), 0):]
+	before = slices.DeleteFunc(slices.Clone(before), func(s int64) bool { return s >= step })
+	mean := make([][]float64, len(r.engine.params))
+	for i, p := range r.engine.params {
+		mean[i] = make([]float64, p.Size())
+	}
+	count := float64(len(before) + 1)
+	add := func(weights [][]float32) {
+		for i, values := range weights {
+			for j, w := range values {
+				mean[i][j] += float64(w) / count
+			}
+		}
+	}
+	for _, s := range before { // the oldest first, so that the sum rounds alike every time
+		weights, err := r.weightsOf(s)
+		if err != nil {
+			return fmt.Errorf("train: the average of the last %d checkpoints: %w", r.Average.Last, err)
+		}
+		add(weights)
+	}
+	now, err := r.engine.download(r.engine.weights)
+	if err != nil {
+		return err
+	}
+	add(now)
+	average := make([][]float32, len(mean))
+	for i, values := range mean {
+		average[i] = make([]float32, len(values))
+		for j, x := range values {
+			average[i][j] = float32(x)
+		}
+	}
+	r.averaged = append(before, step)
+	return r.engine.loadAverage(average)
+}
+
+// weightsOf reads the weights of the run's checkpoint of a step, and verifies them.
+func (r *run) weightsOf(step int64) ([][]float32, error) {
+	path := filepath.Join(r.Dir, checkpointDir, checkpointName(step))
+	st, err := readState(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := verify(path, st, modelFile); err != nil {
+		return nil, err
+	}
+	return readTensors(path, modelFile, r.engine.params)
+}

@@ -86,20 +86,24 @@ func (r *run) goOn(path string) error {
 	if st.Step != r.Plan.First() {
 		return fault.Mismatchf("%s is of step %d, and the plan begins at step %d", r.From, st.Step, r.Plan.First())
 	}
-	s, err := readCheckpoint(r.From, r.engine.params)
+	s, err := readCheckpoint(r.From, st, r.engine.params)
 	if err != nil {
 		return err
 	}
-	if err := r.engine.load(s); err != nil {
+	switch {
+	case r.Average.Kind != EMA:
+		s.average = nil // a mean of this run's checkpoints begins with its first
+	case s.average == nil:
+		s.average = s.weights
+	}
+	if err := r.load(s); err != nil {
 		return err
 	}
-	st.Recipe, st.Corpus, st.Model, st.Files = r.Run.Recipe, r.Run.Corpus, r.Model, nil
-	checkpoint, err := writeCheckpoint(r.Dir, st, r.engine.params, s, r.KeepCheckpoints)
-	if err != nil {
-		return err
-	}
-	r.result = Result{Step: st.Step, HeldOut: st.HeldOut, Checkpoint: checkpoint}
+	r.result = Result{Step: st.Step, HeldOut: st.HeldOut}
 	r.saved, r.seconds = st.Step, st.Seconds
+	if r.result.Checkpoint, err = r.write(s); err != nil {
+		return err
+	}
 	earlier := filepath.Join(r.From, "..", "..", runlog.FileName)
 	if r.log, err = runlog.GoOn(path, r.Run, earlier, st.Step); err != nil {
 		return err
@@ -135,12 +139,37 @@ func (r *run) restore(path string) error {
 	if st.Step > r.Plan.Steps() {
 		return fault.Mismatchf("%s: step %d of a plan of %d", path, st.Step, r.Plan.Steps())
 	}
-	s, err := readCheckpoint(path, r.engine.params)
+	s, err := readCheckpoint(path, st, r.engine.params)
 	if err != nil {
 		return err
 	}
+	if (s.average != nil) != (r.Average.Kind == EMA || len(st.Averaged) > 0) {
+		return fault.Mismatchf("%s keeps another average of the weights than this run", path)
+	}
 	r.result = Result{Step: st.Step, HeldOut: st.HeldOut, Checkpoint: path}
-	r.saved = st.Step
-	r.seconds = st.Seconds
+	r.saved, r.seconds, r.averaged = st.Step, st.Seconds, st.Averaged
+	if st.Lowest != nil {
+		r.lowest = *st.Lowest
+	}
+	if st.Best != nil { // unless somebody removed it
+		root := filepath.Dir(path)
+		if _, err := os.Stat(filepath.Join(root, checkpointName(st.Best.Step))); err == nil {
+			r.best = st.Best
+			if err := markBest(root, r.best); err != nil { // a kill may have come before that
+				return err
+			}
+		}
+	}
+	r.result.Best = r.bestPath()
+	return r.load(s)
+}
+
+// load takes over the numbers of a checkpoint.
+func (r *run) load(s state) error {
+	if learned := r.engine.learned; learned != nil && s.learned != nil {
+		if err := learned.Restore(s.learned); err != nil {
+			return fmt.Errorf("train: what the routing policy has learned: %w", err)
+		}
+	}
 	return r.engine.load(s)
 }

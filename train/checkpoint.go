@@ -1,7 +1,6 @@
 package train
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,13 +9,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/gradus-ml/gradus/internal/atomicfile"
-	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/internal/npy"
 	"github.com/gradus-ml/gradus/internal/safetensors"
 	"github.com/gradus-ml/gradus/model"
 )
@@ -24,8 +24,10 @@ import (
 // A checkpoint is a directory, checkpoints/step-0000001000 of a run:
 //
 //	model.safetensors      the weights, under Hugging Face's names
+//	average.safetensors    their average, if the run keeps one: the weights to use
 //	optimizer.safetensors  AdamW's moments, as "moment1/NAME" and "moment2/NAME"
-//	state.json             the rest, the checksums of the two, and its own
+//	learned.npy            what the routing policy has learned, if it learns
+//	state.json             the rest, the checksums of the others, and its own
 //
 // It is written under a temporary name, synced and renamed, and taken back to a
 // temporary name before it is removed, so that one with its proper name is whole.
@@ -34,12 +36,15 @@ const (
 	checkpointPrefix = "step-"
 	temporaryPrefix  = ".new-"
 	modelFile        = "model.safetensors"
+	averageFile      = "average.safetensors"
 	optimizerFile    = "optimizer.safetensors"
+	learnedFile      = "learned.npy"
 	stateFile        = "state.json"
 )
 
-// checkpointVersion is that of the layout above.
-const checkpointVersion = 1
+// checkpointVersion is that of the layout above. Version 1 knew neither averages
+// nor policies that learn, and is otherwise the same.
+const checkpointVersion = 2
 
 // CheckpointState is what state.json holds.
 type CheckpointState struct {
@@ -47,6 +52,9 @@ type CheckpointState struct {
 	Step     int64             `json:"step"`               // steps completed
 	Seconds  float64           `json:"seconds"`            // spent in them
 	HeldOut  float64           `json:"held_out,omitempty"` // the last held-out loss, in nats a label; 0: none yet
+	Lowest   *float64          `json:"lowest,omitempty"`   // the lowest one so far
+	Best     *Best             `json:"best,omitempty"`     // the best checkpoint of the run so far
+	Averaged []int64           `json:"averaged,omitempty"` // the checkpoints whose mean the average is, if it is that; this one may be one
 	Recipe   string            `json:"recipe"`             // hash of the recipe
 	Corpus   string            `json:"corpus"`             // fingerprint
 	Model    model.Config      `json:"model"`
@@ -54,10 +62,26 @@ type CheckpointState struct {
 	Checksum string            `json:"checksum"` // SHA-256 of this file with nothing here
 }
 
+// A Best is the checkpoint with the lowest held-out loss, of those that were
+// evaluated when they were due.
+type Best struct {
+	Step    int64   `json:"step"`
+	HeldOut float64 `json:"held_out"`
+}
+
+// Weights returns the name of the file in the checkpoint with the weights to use:
+// those of the average, if there is one.
+func (st CheckpointState) Weights() string {
+	if _, ok := st.Files[averageFile]; ok {
+		return averageFile
+	}
+	return modelFile
+}
+
 // encode returns state.json. There is one way to write a state, so that reading
 // can compare every byte.
 func (st CheckpointState) encode() ([]byte, error) {
-	st.Version, st.Checksum = checkpointVersion, ""
+	st.Version, st.Checksum = cmp.Or(st.Version, checkpointVersion), ""
 	text, err := json.MarshalIndent(st, "", "  ")
 	if err != nil {
 		return nil, err
@@ -68,8 +92,9 @@ func (st CheckpointState) encode() ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// writeCheckpoint writes a checkpoint of the run in dir and removes all but the
-// newest keep. After an error the checkpoints that were there still are.
+// writeCheckpoint writes a checkpoint of the run in dir, marks the best, and removes
+// all but the newest keep, the best, and those that an average is made of. After an
+// error the checkpoints that were there still are.
 func writeCheckpoint(dir string, st CheckpointState, params []model.Param, s state, keep int) (string, error) {
 	root := filepath.Join(dir, checkpointDir)
 	name := checkpointName(st.Step)
@@ -86,7 +111,10 @@ func writeCheckpoint(dir string, st CheckpointState, params []model.Param, s sta
 	if err := atomicfile.SyncDir(root); err != nil {
 		return "", fmt.Errorf("train: checkpoint: %w", err)
 	}
-	return final, prune(root, keep)
+	if err := markBest(root, st.Best); err != nil {
+		return final, err
+	}
+	return final, prune(root, keep, st)
 }
 
 // fillCheckpoint writes the files of a checkpoint into a new directory.
@@ -97,26 +125,38 @@ func fillCheckpoint(dir string, st CheckpointState, params []model.Param, s stat
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	var weights, moments []safetensors.Tensor
-	for i, p := range params {
-		weights = append(weights, safetensors.Tensor{Name: p.Name, Shape: p.Shape, Data: s.weights[i]})
-		moments = append(moments,
-			safetensors.Tensor{Name: "moment1/" + p.Name, Shape: p.Shape, Data: s.moment1[i]},
-			safetensors.Tensor{Name: "moment2/" + p.Name, Shape: p.Shape, Data: s.moment2[i]})
-	}
-	st.Files = map[string]string{}
-	for _, file := range []struct {
-		name    string
-		tensors []safetensors.Tensor
-	}{{modelFile, weights}, {optimizerFile, moments}} {
+	st.Version, st.Files = 0, map[string]string{}
+	write := func(name string, fill func(io.Writer) error) error {
 		sum := sha256.New()
-		err := atomicfile.Write(filepath.Join(dir, file.name), func(w io.Writer) error {
-			return safetensors.Write(io.MultiWriter(w, sum), file.tensors, map[string]string{"format": "pt"})
+		err := atomicfile.Write(filepath.Join(dir, name), func(w io.Writer) error { return fill(io.MultiWriter(w, sum)) })
+		st.Files[name] = hex.EncodeToString(sum.Sum(nil))
+		return err
+	}
+	tensors := func(values [][]float32, prefix string) (all []safetensors.Tensor) {
+		for i, p := range params {
+			all = append(all, safetensors.Tensor{Name: prefix + p.Name, Shape: p.Shape, Data: values[i]})
+		}
+		return all
+	}
+	files := map[string][]safetensors.Tensor{
+		modelFile:     tensors(s.weights, ""),
+		optimizerFile: append(tensors(s.moment1, "moment1/"), tensors(s.moment2, "moment2/")...),
+	}
+	if s.average != nil {
+		files[averageFile] = tensors(s.average, "")
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		err := write(name, func(w io.Writer) error {
+			return safetensors.Write(w, files[name], map[string]string{"format": "pt"})
 		})
 		if err != nil {
 			return err
 		}
-		st.Files[file.name] = hex.EncodeToString(sum.Sum(nil))
+	}
+	if s.learned != nil {
+		if err := write(learnedFile, func(w io.Writer) error { return writeNumbers(w, s.learned) }); err != nil {
+			return err
+		}
 	}
 	text, err := st.encode()
 	if err != nil {
@@ -126,6 +166,18 @@ func fillCheckpoint(dir string, st CheckpointState, params []model.Param, s stat
 		_, err := w.Write(text)
 		return err
 	})
+}
+
+// writeNumbers writes an array of float64.
+func writeNumbers(w io.Writer, values []float64) error {
+	out, err := npy.NewWriter(w, npy.Float64, int64(len(values)))
+	if err != nil {
+		return err
+	}
+	if err := out.Floats(values); err != nil {
+		return err
+	}
+	return out.Close()
 }
 
 // discard removes a checkpoint, if it is there. A kill in the middle leaves what
@@ -146,13 +198,24 @@ func discard(root, name string) error {
 	return nil
 }
 
-// prune removes all but the newest keep checkpoints, and what kills left behind.
-func prune(root string, keep int) error {
+// prune removes what kills left behind, and all checkpoints but the newest keep and
+// those that the newest one's state needs.
+func prune(root string, keep int, st CheckpointState) error {
 	names, err := checkpointNames(root)
 	if err != nil {
 		return err
 	}
+	needed := map[string]bool{}
+	for _, step := range st.Averaged {
+		needed[checkpointName(step)] = true
+	}
+	if st.Best != nil {
+		needed[checkpointName(st.Best.Step)] = true
+	}
 	for _, name := range names[:max(len(names)-keep, 0)] {
+		if needed[name] {
+			continue
+		}
 		if err := discard(root, name); err != nil {
 			return err
 		}
@@ -212,101 +275,4 @@ func LatestCheckpoint(dir string) (string, error) {
 		return "", err
 	}
 	return all[len(all)-1], nil
-}
-
-// elsewhere is what to do about a damaged checkpoint.
-const elsewhere = "go on from an older checkpoint (move this one away)"
-
-// ReadCheckpointState reads state.json of a checkpoint and verifies the files'
-// checksums. A damaged or incomplete checkpoint is an error of kind
-// fault.Corrupt, one of another version fault.Mismatch.
-func ReadCheckpointState(path string) (CheckpointState, error) {
-	if _, err := os.Stat(path); err != nil {
-		return CheckpointState{}, fmt.Errorf("train: no checkpoint: %w", err)
-	}
-	name := filepath.Join(path, stateFile)
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return CheckpointState{}, missing(err)
-	}
-	st, err := parseState(name, text)
-	if err != nil {
-		return CheckpointState{}, err
-	}
-	for _, file := range []string{modelFile, optimizerFile} {
-		sum, err := fileSum(filepath.Join(path, file))
-		if err != nil {
-			return CheckpointState{}, missing(err)
-		}
-		if sum != st.Files[file] {
-			return CheckpointState{}, fault.Corruptf("%s: its SHA-256 is not the one in %s; %s", filepath.Join(path, file), stateFile, elsewhere)
-		}
-	}
-	return st, nil
-}
-
-// parseState reads a state.json; name is for errors.
-func parseState(name string, text []byte) (CheckpointState, error) {
-	var st CheckpointState
-	if err := json.Unmarshal(text, &st); err != nil {
-		return st, fault.Corruptf("%s: %w; %s", name, err, elsewhere)
-	}
-	if st.Version != checkpointVersion {
-		return st, fault.Mismatchf("%s: version %d; this program reads version %d", name, st.Version, checkpointVersion)
-	}
-	if again, err := st.encode(); err != nil || !bytes.Equal(again, text) {
-		return st, fault.Corruptf("%s: its checksum does not fit its content; %s", name, elsewhere)
-	}
-	if st.Step < 0 {
-		return st, fault.Corruptf("%s: it is of step %d; %s", name, st.Step, elsewhere)
-	}
-	return st, nil
-}
-
-// missing says that a file which a whole checkpoint has is not there.
-func missing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return fault.Corruptf("the checkpoint is not whole: %w; %s", err, elsewhere)
-	}
-	return fmt.Errorf("train: checkpoint: %w", err)
-}
-
-func fileSum(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
-}
-
-// readCheckpoint reads a checkpoint whose state was read and verified.
-func readCheckpoint(path string, params []model.Param) (state, error) {
-	var s state
-	weights, _, err := safetensors.Read(filepath.Join(path, modelFile))
-	if err != nil {
-		return s, err
-	}
-	moments, _, err := safetensors.Read(filepath.Join(path, optimizerFile))
-	if err != nil {
-		return s, err
-	}
-	for _, p := range params {
-		for _, x := range []struct {
-			to   *[][]float32
-			from map[string]safetensors.Tensor
-			name string
-		}{{&s.weights, weights, p.Name}, {&s.moment1, moments, "moment1/" + p.Name}, {&s.moment2, moments, "moment2/" + p.Name}} {
-			t, ok := x.from[x.name]
-			if !ok || !slices.Equal(t.Shape, p.Shape) {
-				return s, fault.Mismatchf("%s: tensor %s has shape %v and the recipe's model wants %v", path, x.name, t.Shape, p.Shape)
-			}
-			*x.to = append(*x.to, t.Data)
-		}
-	}
-	return s, nil
 }

@@ -31,7 +31,7 @@ func bits(params []model.Param, seed uint64) state {
 		values[0][0], values[0][1] = float32(math.Copysign(0, -1)), float32(math.Inf(-1))
 		return values
 	}
-	return state{group(), group(), group(), nil}
+	return state{weights: group(), moment1: group(), moment2: group(), average: group(), learned: []float64{1.5, -1, math.Pi}}
 }
 
 // saved writes checkpoints of random bits and returns the last one's path.
@@ -74,23 +74,23 @@ func TestCheckpointRoundTrip(t *testing.T) {
 	if st.Step != 7 || st.Seconds != 7.1 || st.HeldOut != 2.5 || st.Recipe != "r" || st.Corpus != "c" || fmt.Sprint(st.Model) != fmt.Sprint(tiny) {
 		t.Errorf("state %+v", st)
 	}
-	got, err := readCheckpoint(path, tiny.Params())
+	got, err := readCheckpoint(path, st, tiny.Params())
 	if err != nil {
 		t.Fatal(err)
 	}
 	sameState(t, got, bits(tiny.Params(), 7))
-	if got, want := fmt.Sprint(list(t, path)), "[model.safetensors optimizer.safetensors state.json]"; got != want {
+	if got, want := fmt.Sprint(list(t, path)), "[average.safetensors learned.npy model.safetensors optimizer.safetensors state.json]"; got != want {
 		t.Errorf("files %s, want %s", got, want)
 	}
 
 	other := tiny
 	other.Width = 16
-	if _, err := readCheckpoint(path, other.Params()); !errors.Is(err, fault.Mismatch) {
+	if _, err := readCheckpoint(path, st, other.Params()); !errors.Is(err, fault.Mismatch) {
 		t.Errorf("read for a wider model: %v", err)
 	}
 	other = tiny
 	other.Layers = 4
-	if _, err := readCheckpoint(path, other.Params()); !errors.Is(err, fault.Mismatch) {
+	if _, err := readCheckpoint(path, st, other.Params()); !errors.Is(err, fault.Mismatch) {
 		t.Errorf("read for a deeper model: %v", err)
 	}
 }
@@ -99,7 +99,7 @@ func TestCheckpointRoundTrip(t *testing.T) {
 // of the right kind that names the file.
 func TestDamagedCheckpoints(t *testing.T) {
 	path := saved(t, t.TempDir(), 2, 7)
-	for _, name := range []string{stateFile, modelFile, optimizerFile} {
+	for _, name := range []string{stateFile, modelFile, averageFile, optimizerFile, learnedFile} {
 		file := filepath.Join(path, name)
 		good, err := os.ReadFile(file)
 		if err != nil {
@@ -162,8 +162,8 @@ func TestDamagedState(t *testing.T) {
 }
 
 func TestAnotherVersion(t *testing.T) {
-	_, err := parseState("state.json", []byte(`{"version": 2, "step": 1}`))
-	if !errors.Is(err, fault.Mismatch) || !strings.Contains(err.Error(), "version 2; this program reads version 1") {
+	_, err := parseState("state.json", []byte(`{"version": 3, "step": 1}`))
+	if !errors.Is(err, fault.Mismatch) || !strings.Contains(err.Error(), "version 3; this program reads versions 1 to 2") {
 		t.Error(err)
 	}
 }
@@ -244,10 +244,11 @@ func intact(t *testing.T, dir, path string) {
 	if got := list(t, filepath.Join(dir, checkpointDir)); len(got) != 1 || got[0] != filepath.Base(path) {
 		t.Errorf("the checkpoints are %v, want %s alone", got, filepath.Base(path))
 	}
-	if _, err := ReadCheckpointState(path); err != nil {
+	st, err := ReadCheckpointState(path)
+	if err != nil {
 		t.Error(err)
 	}
-	got, err := readCheckpoint(path, tiny.Params())
+	got, err := readCheckpoint(path, st, tiny.Params())
 	if err != nil {
 		t.Fatal(err)
 	}

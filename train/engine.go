@@ -118,6 +118,7 @@ func (e *engine) exec(name string, graph func(in []*Node) []*Node) (*Exec, error
 type state struct {
 	weights, moment1, moment2 [][]float32
 	average                   [][]float32 // of the weights; nil: none
+	learned                   []float64   // of the routing policy; nil: none. load and save leave it alone
 }
 
 // load puts a state on the backend. It does so here, before any graph runs: two

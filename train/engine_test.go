@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -293,6 +294,7 @@ func sameState(t testing.TB, got, want state) {
 	t.Helper()
 	for name, pair := range map[string][2][][]float32{
 		"weights": {got.weights, want.weights}, "first moments": {got.moment1, want.moment1}, "second moments": {got.moment2, want.moment2},
+		"averages": {got.average, want.average},
 	} {
 		if len(pair[0]) != len(pair[1]) {
 			t.Fatalf("%d %s, want %d", len(pair[0]), name, len(pair[1]))
@@ -304,6 +306,9 @@ func sameState(t testing.TB, got, want state) {
 				}
 			}
 		}
+	}
+	if !slices.Equal(got.learned, want.learned) {
+		t.Fatalf("the policy has learned %v, want %v", got.learned, want.learned)
 	}
 }
 

@@ -107,7 +107,7 @@ func openLoss(dir string) (*lossMetric, error) {
 		return nil, err
 	}
 	m := &lossMetric{info: lossInfo, path: path, config: st.Model}
-	m.info.Content = "sha256:" + st.Files[modelFile]
+	m.info.Content = "sha256:" + st.Files[st.Weights()]
 	if path == strings.TrimSpace(path) && !strings.Contains(path, ",") { // else no registry can read it
 		m.info.Spec = lossInfo.Name + ":checkpoint=" + path
 	}
@@ -155,7 +155,7 @@ func findCheckpoint(dir string) (string, error) {
 }
 
 // readWeights reads and verifies a checkpoint, without the optimizer's state. The
-// weights are in the order of Params.
+// weights are those to use, the average if there is one, in the order of Params.
 func readWeights(path string) (CheckpointState, [][]float32, error) {
 	st, err := ReadCheckpointState(path)
 	if err != nil {
@@ -164,7 +164,7 @@ func readWeights(path string) (CheckpointState, [][]float32, error) {
 	if err := st.Model.Validate(); err != nil {
 		return st, nil, fault.Corruptf("%s: %w", filepath.Join(path, stateFile), err)
 	}
-	name := filepath.Join(path, modelFile)
+	name := filepath.Join(path, st.Weights())
 	read, _, err := safetensors.Read(name)
 	if err != nil {
 		return st, nil, err

@@ -44,7 +44,7 @@ func proxyWeights(c model.Config) [][]float32 {
 // the checkpoint's.
 func proxyOf(t testing.TB, run string, c model.Config, weights [][]float32) string {
 	t.Helper()
-	path, err := writeCheckpoint(run, CheckpointState{Step: 3, Recipe: "r", Corpus: "c", Model: c}, c.Params(), state{weights, weights, weights, nil}, 2)
+	path, err := writeCheckpoint(run, CheckpointState{Step: 3, Recipe: "r", Corpus: "c", Model: c}, c.Params(), state{weights: weights, moment1: weights, moment2: weights}, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestLossFromText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	weights, err := os.ReadFile(filepath.Join(newest, modelFile))
+	weights, err := os.ReadFile(filepath.Join(newest, averageFile)) // which is used where there is one
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +282,7 @@ func TestLossOpenRefuses(t *testing.T) {
 	of := func(c model.Config) string {
 		st := CheckpointState{Step: 3, Recipe: "r", Corpus: "c", Model: c}
 		weights := proxyWeights(tiny)
-		path, err := writeCheckpoint(t.TempDir(), st, tiny.Params(), state{weights, weights, weights, nil}, 2)
+		path, err := writeCheckpoint(t.TempDir(), st, tiny.Params(), state{weights: weights, moment1: weights, moment2: weights}, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -308,7 +308,7 @@ func TestLossOpenRefuses(t *testing.T) {
 		"damaged moments":   {spoilt(optimizerFile, flip), fault.Corrupt, optimizerFile},
 		"damaged state":     {spoilt(stateFile, flip), fault.Corrupt, stateFile},
 		"half a state":      {spoilt(stateFile, func(b []byte) []byte { return b[:len(b)/2] }), fault.Corrupt, stateFile},
-		"another version":   {spoilt(stateFile, func(b []byte) []byte { return bytes.Replace(b, []byte(`"version": 1`), []byte(`"version": 2`), 1) }), fault.Mismatch, "version 2"},
+		"another version":   {spoilt(stateFile, func(b []byte) []byte { return bytes.Replace(b, []byte(`"version": 2`), []byte(`"version": 9`), 1) }), fault.Mismatch, "version 9"},
 		"of a wider model":  {of(wider), fault.Corrupt, "the model wants [17 10]"},
 		"of a deeper model": {of(deeper), fault.Corrupt, "transformer.h.3.ln_1.weight is missing"},
 		"of no model":       {of(none), fault.Corrupt, "heads is 0"},
