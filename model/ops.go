@@ -13,9 +13,6 @@ import (
 // takes the gradient of the loss with respect to an operation's result, of the
 // result's shape, and returns the gradients with respect to its inputs.
 
-// normEpsilon keeps a layer norm finite on constant rows; GPT-2's value.
-const normEpsilon = 1e-5
-
 // matmul returns a·b for a [n, k] and b [k, m].
 func matmul(a, b *Node) *Node { return Einsum("nk,km->nm", a, b) }
 
@@ -52,20 +49,23 @@ func weightGradient(x, dy *Node) *Node {
 	return transpose(matmul(transpose(dy), x))
 }
 
-// dense returns x·w + bias for x [n, k], w [k, m] and bias [m].
+// dense returns x·w + bias for x [n, k], w [k, m] and bias [m], in the type of x.
+// The gradients of w and bias are in theirs.
 func dense(x, w, bias *Node) (y *Node, pull func(dy *Node) (dx, dw, dbias *Node)) {
-	y = Add(matmul(x, w), row(bias))
+	narrow := ConvertDType(w, x.DType())
+	y = Add(matmul(x, narrow), row(ConvertDType(bias, x.DType())))
 	return y, func(dy *Node) (dx, dw, dbias *Node) {
-		return matmul(dy, transpose(w)), weightGradient(x, dy), columnSums(dy)
+		return matmul(dy, transpose(narrow)), ConvertDType(weightGradient(x, dy), w.DType()), columnSums(ConvertDType(dy, bias.DType()))
 	}
 }
 
 // layerNorm scales each row of x [n, d] to mean 0 and variance 1, then by scale
-// and shift [d] (Ba et al., arXiv 1607.06450).
-func layerNorm(x, scale, shift *Node) (y *Node, pull func(dy *Node) (dx, dscale, dshift *Node)) {
+// and shift [d] (Ba et al., arXiv 1607.06450). epsilon keeps it finite on constant
+// rows.
+func layerNorm(x, scale, shift *Node, epsilon float64) (y *Node, pull func(dy *Node) (dx, dscale, dshift *Node)) {
 	centered := Sub(x, ReduceAndKeep(x, ReduceMean, -1))
 	variance := ReduceAndKeep(Square(centered), ReduceMean, -1)
-	inverse := Reciprocal(Sqrt(AddScalar(variance, normEpsilon))) // [n, 1]
+	inverse := Reciprocal(Sqrt(AddScalar(variance, epsilon))) // [n, 1]
 	unit := Mul(centered, inverse)
 	y = Add(Mul(unit, row(scale)), row(shift))
 	return y, func(dy *Node) (dx, dscale, dshift *Node) {
@@ -77,104 +77,59 @@ func layerNorm(x, scale, shift *Node) (y *Node, pull func(dy *Node) (dx, dscale,
 	}
 }
 
-// gelu is GPT-2's activation, the tanh form of Hendrycks and Gimpel (arXiv
-// 1606.08415): x/2 * (1 + tanh(k*(x + c*x^3))).
-func gelu(x *Node) (y *Node, pull func(dy *Node) *Node) {
+// geluTanh is GPT-2's activation, the tanh form of Hendrycks and Gimpel (arXiv
+// 1606.08415): x/2 * (1 + tanh(k*(x + c*x^3))). It computes in float32 at least.
+func geluTanh(x *Node) (y *Node, pull func(dy *Node) *Node) {
 	const c = 0.044715
 	k := math.Sqrt(2 / math.Pi)
+	dtype := x.DType()
+	x = widen(x)
 	square := Square(x)
 	t := Tanh(Mul(x, AddScalar(MulScalar(square, k*c), k)))
 	half := MulScalar(AddScalar(t, 1), 0.5)
 	y = Mul(x, half)
-	return y, func(dy *Node) *Node {
+	return ConvertDType(y, dtype), func(dy *Node) *Node {
 		// dy/dx = (1+t)/2 + x/2 * (1-t^2) * (k + 3*k*c*x^2), and
 		// (1-t^2)/2 = (1+t)/2 * (1-t) = half * (2 - 2*half).
 		slope := AddScalar(MulScalar(square, 3*k*c), k)
 		bend := Mul(Mul(y, AddScalar(MulScalar(half, -2), 2)), slope)
-		return Mul(dy, Add(half, bend))
+		return ConvertDType(Mul(widen(dy), Add(half, bend)), dtype)
 	}
 }
 
-// attention is causal multi-head self-attention over qkv [n, 3d], the queries,
-// keys and values of b rows of s tokens side by side; it returns [n, d]. The
-// tokens of a row must stand in the order of their positions; they need not be
-// neighbours, so a routed layer's kept tokens attend to the kept tokens before
-// them. documents [b, s] says which tokens of a row belong together: they see each
-// other, and no others. nil: all of a row do.
-func attention(qkv, documents *Node, b, s, h int) (y *Node, pull func(dy *Node) (dqkv *Node)) {
-	g := qkv.Graph()
-	d := qkv.Shape().Dimensions[1] / 3
-	e := d / h
-	split := Reshape(qkv, b, s, 3, h, e)
-	// heads gives part i of qkv as [b*h, s, e]; flipped as [b*h, e, s].
-	part := func(i int) *Node { return Reshape(Slice(split, AxisRange(), AxisRange(), AxisElem(i)), b, s, h, e) }
-	toHeads := func(x *Node) *Node { return Reshape(TransposeAllAxes(x, 0, 2, 1, 3), b*h, s, e) }
-	toFlipped := func(x *Node) *Node { return Reshape(TransposeAllAxes(x, 0, 2, 3, 1), b*h, e, s) }
-	fromHeads := func(x *Node) *Node { return Reshape(TransposeAllAxes(Reshape(x, b, h, s, e), 0, 2, 1, 3), b*s, d) }
-
-	scale := 1 / math.Sqrt(float64(e))
-	q := MulScalar(toHeads(part(0)), scale)
-	keysFlipped := toFlipped(part(1))
-	values := toHeads(part(2))
-
-	mask := attentionMask(g, qkv.DType(), documents, b, s, h)
-	weights := Softmax(Add(batchMatmul(q, keysFlipped), mask), -1) // [b*h, s, s]
-	out := batchMatmul(weights, values)
-	return fromHeads(out), func(dy *Node) *Node {
-		dout := toHeads(Reshape(dy, b, s, h, e))
-		dweights := batchMatmul(dout, toFlipped(part(2)))
-		// The softmax's gradient needs sum_k weights*dweights, which is dout·out.
-		along := ReduceAndKeep(Mul(dout, out), ReduceSum, -1) // [b*h, s, 1]
-		dscores := Mul(weights, Sub(dweights, along))
-		dq := MulScalar(batchMatmul(dscores, toHeads(part(1))), scale)
-		dk := batchMatmul(transpose(dscores), q)
-		dv := batchMatmul(transpose(weights), dout)
-		return Concatenate([]*Node{fromHeads(dq), fromHeads(dk), fromHeads(dv)}, -1)
+// gelu is the activation of BERT and ViT, the exact form (arXiv 1606.08415): x times
+// the normal distribution at x, x/2 * (1 + erf(x/sqrt(2))). It computes in float32
+// at least.
+func gelu(x *Node) (y *Node, pull func(dy *Node) *Node) {
+	dtype := x.DType()
+	x = widen(x)
+	half := MulScalar(AddScalar(Erf(MulScalar(x, math.Sqrt2/2)), 1), 0.5)
+	y = Mul(x, half)
+	return ConvertDType(y, dtype), func(dy *Node) *Node {
+		// dy/dx = half + x times the normal density.
+		density := MulScalar(Exp(MulScalar(Square(x), -0.5)), 1/math.Sqrt(2*math.Pi))
+		return ConvertDType(Mul(widen(dy), Add(half, Mul(x, density))), dtype)
 	}
 }
 
-// attentionMask returns what is added to the scores of queries (axis 1) and keys
-// (axis 2): 0 where the query sees the key, which then stands at its place or
-// before and in its document; -1e9 elsewhere, which is exp's 0 in float32 and
-// float64, and leaves no infinity to subtract. Every query sees itself.
-//
-// Without documents all rows share one mask, [1, s, s]. With them there is one for
-// each row and head, [b*h, s, s]: the Go backend adds equal shapes three times as
-// fast as it spreads one over the heads, and makes the mask once for all layers
-// that see the same tokens.
-func attentionMask(g *Graph, dtype dtypes.DType, documents *Node, b, s, h int) *Node {
-	query := Iota(g, shapes.Make(dtypes.Int32, 1, s, s), 1)
-	key := Iota(g, shapes.Make(dtypes.Int32, 1, s, s), 2)
-	hidden := GreaterThan(key, query)
-	if documents == nil {
-		return Where(hidden, Scalar(g, dtype, -1e9), Scalar(g, dtype, 0))
-	}
-	others := NotEqual(Reshape(documents, b, s, 1), Reshape(documents, b, 1, s))
-	mask := Where(LogicalOr(hidden, others), Scalar(g, dtype, -1e9), Scalar(g, dtype, 0)) // [b, s, s]
-	return Reshape(BroadcastToDims(ExpandDims(mask, 1), b, h, s, s), b*h, s, s)
+// flatPlaces returns places [b, k] in rows of s tokens as places [b*k, 1] in the
+// rows laid end to end.
+func flatPlaces(places *Node, s int) *Node {
+	b, k := places.Shape().Dimensions[0], places.Shape().Dimensions[1]
+	firsts := MulScalar(Iota(places.Graph(), shapes.Make(dtypes.Int32, b, k), 0), s)
+	return Reshape(Add(places, firsts), b*k, 1)
 }
 
-// crossEntropy returns -log softmax(logits)[label] of n tokens, for logits [n, v]
-// and labels [n]; tokens with a negative label count nothing. The pullback gives
-// the gradient of weight times their sum, for a scalar weight.
-func crossEntropy(logits, labels *Node) (losses *Node, pull func(weight *Node) *Node) {
-	g := logits.Graph()
-	n := logits.Shape().Dimensions[0]
-	counts := ConvertDType(GreaterOrEqual(labels, ScalarZero(g, labels.DType())), logits.DType()) // [n], 1 or 0
-	// at points at each token's label in logits, as (token, label) pairs [n, 2].
-	label := Max(labels, ScalarZero(g, labels.DType()))
-	at := Concatenate([]*Node{
-		Iota(g, shapes.Make(dtypes.Int32, n, 1), 0),
-		ConvertDType(ExpandDims(label, -1), dtypes.Int32),
-	}, -1)
+// replacing returns where replace finds each of n rows, [n, 1], when those at the
+// places at [k, 1] are replaced: row i itself, or row n+j for the j-th of at.
+func replacing(at *Node, n int) *Node {
+	g := at.Graph()
+	k := at.Shape().Dimensions[0]
+	fresh := AddScalar(Iota(g, shapes.Make(dtypes.Int32, k, 1), 0), n)
+	return ScatterSum(Iota(g, shapes.Make(dtypes.Int32, n, 1), 0), at, Sub(fresh, at), true, true)
+}
 
-	shifted := Sub(logits, ReduceAndKeep(logits, ReduceMax, -1))
-	exp := Exp(shifted)
-	total := ReduceAndKeep(exp, ReduceSum, -1) // [n, 1]
-	losses = Mul(Sub(Reshape(Log(total), n), Gather(shifted, at)), counts)
-	return losses, func(weight *Node) *Node {
-		share := Mul(counts, weight)
-		probabilities := Mul(exp, Div(ExpandDims(share, -1), total))
-		return ScatterSum(probabilities, at, Neg(share), true, true)
-	}
+// replace returns x [n, d] with some of its rows replaced by those of part [k, d].
+func replace(x, part, source *Node) *Node {
+	return Gather(Concatenate([]*Node{x, part}, 0), source)
 }

@@ -72,7 +72,7 @@ func (c Config) gptParams() []Param {
 	params = append(params, c.layerParams("transformer.h.%d.", blockNames{"ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj"})...)
 	params = append(params, normParams("transformer.ln_f", c.Width)...)
 	if c.Untied {
-		params = append(params, c.head("lm_head.weight"))
+		params = append(params, c.decoder("lm_head.weight"))
 	}
 	return params
 }
@@ -93,7 +93,7 @@ func (c Config) bertParams() []Param {
 	params = append(params, normParams(head+"transform.LayerNorm", c.Width)...)
 	params = append(params, vector(head+"bias", c.Vocabulary, 0))
 	if c.Untied {
-		params = append(params, c.head(head+"decoder.weight"))
+		params = append(params, c.decoder(head+"decoder.weight"))
 	}
 	return params
 }
@@ -156,9 +156,9 @@ func (c Config) embedding(name string, entries, width int) Param {
 	return Param{Name: name, Shape: []int{entries, width}, fill: c.normal(initStd)}
 }
 
-// head is an untied head: it has an embedding's shape, and is a matrix of the last
+// decoder is an untied head: it has an embedding's shape, and is a matrix of the last
 // product.
-func (c Config) head(name string) Param {
+func (c Config) decoder(name string) Param {
 	p := c.embedding(name, c.Vocabulary, c.Width)
 	p.Decay = true
 	return p

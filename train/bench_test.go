@@ -39,6 +39,8 @@ func BenchmarkStep(b *testing.B) {
 		{6, 64, 2, 128, 8, 64, true},
 		{6, 64, 2, 64, 8, 64, false},
 		{6, 64, 2, 64, 16, 64, false},
+		{8, 256, 4, 256, 4, 256, false},
+		{8, 256, 4, 256, 4, 64, false},
 	} {
 		c := model.Config{Vocabulary: 257, Context: bc.length, Layers: bc.layers, Width: bc.width, Heads: bc.heads, Routed: route.Inner(bc.layers)}
 		s := curriculum.Shape{Rows: bc.rows, Length: bc.length, Kept: bc.kept}
