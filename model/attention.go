@@ -117,9 +117,6 @@ func (v view) attentionMask(g *Graph, dtype dtypes.DType) *Node {
 	return Reshape(BroadcastToDims(ExpandDims(mask, 1), b, h, s, s), b*h, s, s)
 }
 
-// rotaryBase is the base of rotary positions' wavelengths.
-const rotaryBase = 10000
-
 // angles returns the cosines and sines by which the view's positions turn each pair
 // of a head, [b, s, h, e/2]: at position p pair i turns by p*base^(-2i/e) (Su et al.,
 // arXiv 2104.09864, section 3.2.2). They are computed here in float64 and not in the

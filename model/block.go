@@ -78,7 +78,7 @@ func (v view) mlp(x *Node, w []*Node, layer int) (y *Node, pull func(dy *Node, d
 // activation is the kind's GELU.
 func (c Config) activation(x *Node) (y *Node, pull func(dy *Node) (dx *Node)) {
 	if c.Is(GPT) {
-		return geluTanh(x)
+		return tanhGELU(x)
 	}
 	return gelu(x)
 }

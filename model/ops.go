@@ -77,9 +77,9 @@ func layerNorm(x, scale, shift *Node, epsilon float64) (y *Node, pull func(dy *N
 	}
 }
 
-// geluTanh is GPT-2's activation, the tanh form of Hendrycks and Gimpel (arXiv
+// tanhGELU is GPT-2's activation, the tanh form of Hendrycks and Gimpel (arXiv
 // 1606.08415): x/2 * (1 + tanh(k*(x + c*x^3))). It computes in float32 at least.
-func geluTanh(x *Node) (y *Node, pull func(dy *Node) *Node) {
+func tanhGELU(x *Node) (y *Node, pull func(dy *Node) *Node) {
 	const c = 0.044715
 	k := math.Sqrt(2 / math.Pi)
 	dtype := x.DType()
