@@ -1,9 +1,11 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -122,12 +124,19 @@ func (e *engine) trainingInputs(b *batch.Batch, step int64) inputs {
 }
 
 // tensors returns rows [from, to).
-func (in *inputs) tensors(from, to int) []any {
-	out := make([]any, len(in.columns))
+func (in *inputs) tensors(from, to int) []*tensors.Tensor {
+	out := make([]*tensors.Tensor, len(in.columns))
 	for i, c := range in.columns {
 		out[i] = c.tensor(from, to)
 	}
 	return out
+}
+
+// call runs a graph on a device, with rows [from, to) as its last arguments.
+func (in *inputs) call(exec *Exec, device int, args []any, from, to int) ([]*tensors.Tensor, error) {
+	rows := in.tensors(from, to)
+	out, _, err := exec.CallWithGraphOnDevice(compute.DeviceNum(device), append(args, anys(rows)...)...)
+	return out, errors.Join(err, free(rows))
 }
 
 // shapes returns the shapes of so many rows.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gradus-ml/gradus/batch"
@@ -76,7 +75,7 @@ func (e *engine) evaluate(device int, weights []*tensors.Tensor, b *batch.Batch)
 	if err != nil {
 		return 0, 0, err
 	}
-	out, _, err := exec.CallWithGraphOnDevice(compute.DeviceNum(device), append(anys(weights), in.tensors(0, b.Rows)...)...)
+	out, err := in.call(exec, device, anys(weights), 0, b.Rows)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -131,8 +131,7 @@ func (e *engine) run(in *inputs, parts []span, scale float32) ([][]*tensors.Tens
 		group.Go(func() {
 			device := i % e.backend.Devices
 			args := append(anys(on(device, e.weights, e.replicas)), scale)
-			args = append(args, in.tensors(part.from, part.to)...)
-			out[i], _, errs[i] = exec.CallWithGraphOnDevice(compute.DeviceNum(device), args...)
+			out[i], errs[i] = in.call(exec, device, args, part.from, part.to)
 		})
 	}
 	group.Wait()
