@@ -71,6 +71,7 @@ type engine struct {
 // newEngine returns an engine with the seed's initial weights. It is free of the
 // backend's memory when it is collected.
 func newEngine(backend *Backend, s setting) (*engine, error) {
+	s.model.Fused = backend.Fused
 	e := &engine{backend: backend, setting: s, params: s.model.Params(), compiled: map[string]bool{}}
 	e.accumulate = max(e.accumulate, 1)
 	e.gradients.build = func(l layout) (*Exec, error) { return e.exec("gradients", e.gradientGraph(l)) }
@@ -160,7 +161,7 @@ func (e *engine) upload(values [][]float32) ([]*tensors.Tensor, error) {
 	for i, p := range e.params {
 		out[i] = tensors.FromFlatDataAndDimensions(values[i], p.Shape...)
 		if err := out[i].ToDevice(e.backend.Compute, 0); err != nil {
-			return nil, fmt.Errorf("train: loading %s: %w", p.Name, err)
+			return nil, fmt.Errorf("train: loading %s: %w", p.Name, e.backend.enough(err))
 		}
 	}
 	return out, nil

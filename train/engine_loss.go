@@ -58,7 +58,7 @@ func (e *engine) lossOf(weights []*tensors.Tensor, replicas [][]*tensors.Tensor,
 	labels := int64(0)
 	for i, b := range batches { // in order, so that the sum rounds alike every time
 		if all[i].err != nil {
-			return 0, 0, fmt.Errorf("train: evaluation: %w", all[i].err)
+			return 0, 0, fmt.Errorf("train: evaluation: %w", e.backend.enough(all[i].err))
 		}
 		loss += all[i].loss
 		accuracy += all[i].correct

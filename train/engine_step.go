@@ -24,8 +24,8 @@ type stepResult struct {
 
 // step makes one optimizer update. On a loss or a norm that is not finite it
 // changes nothing and returns them. After an error the weights may be lost.
-func (e *engine) step(b *batch.Batch, rate float64, step int64) (stepResult, error) {
-	var r stepResult
+func (e *engine) step(b *batch.Batch, rate float64, step int64) (r stepResult, err error) {
+	defer func() { err = e.backend.enough(err) }()
 	labels := b.Targets()
 	if labels == 0 {
 		return r, fault.Invalidf("train: the batch of step %d has nothing to predict: its documents have fewer than two tokens", step)
@@ -35,7 +35,6 @@ func (e *engine) step(b *batch.Batch, rate float64, step int64) (stepResult, err
 		return r, fmt.Errorf("train: step %d: %w", step, err)
 	}
 	in := e.trainingInputs(b, step)
-	var err error
 	if r.compiled, err = e.compile(&in); err != nil {
 		return r, err
 	}

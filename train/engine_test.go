@@ -313,30 +313,75 @@ func sameState(t testing.TB, got, want state) {
 }
 
 func TestBatchesTheModelCannotRead(t *testing.T) {
-	e := mustEngine(t, tiny, adam)
+	bert := model.Config{Kind: model.BERT, Vocabulary: 17, Context: 8, Layers: 2, Width: 8, Heads: 2, Routed: []int{1}}
+	vit := model.Config{Kind: model.ViT, Context: 5, Layers: 2, Width: 8, Heads: 2, Image: model.Image{Height: 4, Width: 4, Channels: 1, Patch: 2}, Classes: 3}
 	shape := curriculum.Shape{Rows: 2, Length: 8, Kept: 8}
 	for name, c := range map[string]struct {
+		model model.Config
 		spoil func(*batch.Batch)
 		kind  error
 	}{
-		"input beyond the vocabulary": {func(b *batch.Batch) { b.Inputs[15] = 17 }, fault.Mismatch},
-		"negative input":              {func(b *batch.Batch) { b.Inputs[0] = -1 }, fault.Mismatch},
-		"label beyond the vocabulary": {func(b *batch.Batch) { b.Labels[3] = 17 }, fault.Mismatch},
-		"documents without positions": {func(b *batch.Batch) { b.Documents = make([]int32, 16) }, fault.Invalid},
-		"positions without documents": {func(b *batch.Batch) { b.Positions = make([]int32, 16) }, fault.Invalid},
-		"too few documents":           {func(b *batch.Batch) { packed(b, 3, 1); b.Documents = b.Documents[:15] }, fault.Invalid},
-		"position beyond the context": {func(b *batch.Batch) { packed(b, 3, 1); b.Positions[15] = 8 }, fault.Mismatch},
-		"negative position":           {func(b *batch.Batch) { packed(b, 3, 1); b.Positions[15] = -1 }, fault.Mismatch},
-		"nothing to predict": {func(b *batch.Batch) {
+		"no rows":                     {tiny, func(b *batch.Batch) { b.Rows = 0 }, fault.Invalid},
+		"too few labels":              {tiny, func(b *batch.Batch) { b.Labels = b.Labels[:15] }, fault.Mismatch},
+		"too few inputs":              {tiny, func(b *batch.Batch) { b.Inputs = b.Inputs[:15] }, fault.Mismatch},
+		"images":                      {tiny, func(b *batch.Batch) { b.Pixels = make([]uint8, 8) }, fault.Mismatch},
+		"rows beyond the context":     {tiny, func(b *batch.Batch) { b.Rows, b.Length = 1, 16 }, fault.Mismatch},
+		"input beyond the vocabulary": {tiny, func(b *batch.Batch) { b.Inputs[15] = 17 }, fault.Mismatch},
+		"negative input":              {tiny, func(b *batch.Batch) { b.Inputs[0] = -1 }, fault.Mismatch},
+		"label beyond the vocabulary": {tiny, func(b *batch.Batch) { b.Labels[3] = 17 }, fault.Mismatch},
+		"label that is none":          {tiny, func(b *batch.Batch) { b.Labels[3] = -2 }, fault.Mismatch},
+		"documents without positions": {tiny, func(b *batch.Batch) { b.Documents = make([]int32, 16) }, fault.Invalid},
+		"positions without documents": {tiny, func(b *batch.Batch) { b.Positions = make([]int32, 16) }, fault.Invalid},
+		"too few documents":           {tiny, func(b *batch.Batch) { packed(b, 3, 1); b.Documents = b.Documents[:15] }, fault.Invalid},
+		"position beyond the context": {tiny, func(b *batch.Batch) { packed(b, 3, 1); b.Positions[15] = 8 }, fault.Mismatch},
+		"negative position":           {tiny, func(b *batch.Batch) { packed(b, 3, 1); b.Positions[15] = -1 }, fault.Mismatch},
+		"segment beyond the two":      {bert, func(b *batch.Batch) { b.Segments = make([]int32, 16); b.Segments[2] = 2 }, fault.Mismatch},
+		"negative segment":            {bert, func(b *batch.Batch) { b.Segments = make([]int32, 16); b.Segments[2] = -1 }, fault.Mismatch},
+		"too few segments":            {bert, func(b *batch.Batch) { b.Segments = make([]int32, 14) }, fault.Invalid},
+		"place beyond the row":        {bert, func(b *batch.Batch) { b.Predicted = []int32{0, 1, 2, 8} }, fault.Mismatch},
+		"negative place":              {bert, func(b *batch.Batch) { b.Predicted = []int32{0, 1, -1, 7} }, fault.Mismatch},
+		"uneven places":               {bert, func(b *batch.Batch) { b.Predicted = []int32{0, 1, 2} }, fault.Invalid},
+		"no places":                   {bert, func(b *batch.Batch) { b.Predicted = []int32{} }, fault.Invalid},
+		"kept beyond the row":         {tiny, func(b *batch.Batch) { b.Kept = [][]int32{{0, 7, 1, 8}} }, fault.Invalid},
+		"negative kept":               {tiny, func(b *batch.Batch) { b.Kept = [][]int32{{0, 7, -1, 2}} }, fault.Invalid},
+		"kept twice":                  {tiny, func(b *batch.Batch) { b.Kept = [][]int32{{0, 7, 1, 1}} }, fault.Invalid},
+		"kept in disorder":            {tiny, func(b *batch.Batch) { b.Kept = [][]int32{{7, 0, 1, 2}} }, fault.Invalid},
+		"uneven kept":                 {tiny, func(b *batch.Batch) { b.Kept = [][]int32{{0, 1, 2}} }, fault.Invalid},
+		"none kept":                   {tiny, func(b *batch.Batch) { b.Kept = [][]int32{{}} }, fault.Invalid},
+		"kept of other layers":        {tiny, func(b *batch.Batch) { b.Kept = [][]int32{{0, 1}, {0, 1}} }, fault.Mismatch},
+		"text for a ViT":              {vit, func(b *batch.Batch) { b.Inputs, b.Labels = make([]int32, 16), make([]int32, 16) }, fault.Mismatch},
+		"images of another size":      {vit, func(b *batch.Batch) { images(b, vit); b.Pixels = b.Pixels[1:] }, fault.Mismatch},
+		"too few classes":             {vit, func(b *batch.Batch) { images(b, vit); b.Labels = b.Labels[1:] }, fault.Mismatch},
+		"class beyond the last":       {vit, func(b *batch.Batch) { images(b, vit); b.Labels[1] = 3 }, fault.Mismatch},
+		"images of another length":    {vit, func(b *batch.Batch) { images(b, vit); b.Length = 4 }, fault.Mismatch},
+		"images with inputs":          {vit, func(b *batch.Batch) { images(b, vit); b.Inputs = make([]int32, 10) }, fault.Invalid},
+		"nothing to predict": {tiny, func(b *batch.Batch) {
 			for i := range b.Labels {
 				b.Labels[i] = batch.Ignore
 			}
 		}, fault.Invalid},
 	} {
-		b := someBatch(tiny, shape, 1)
+		b := someBatch(c.model, shape, 1)
+		if c.model.Is(model.ViT) {
+			b = &batch.Batch{Shape: shape}
+		}
 		c.spoil(b)
+		e := &engine{backend: &Backend{}, setting: setting{model: c.model}}
 		if _, err := e.step(b, 1e-3, 0); !errors.Is(err, c.kind) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// images makes a batch one of images for a ViT.
+func images(b *batch.Batch, c model.Config) {
+	b.Length, b.Kept = c.Context, nil
+	b.Pixels, b.Labels = make([]uint8, b.Rows*c.Image.Pixels()), make([]int32, b.Rows)
+	stream := keyed.NewKey(1, "images").Stream()
+	for i := range b.Pixels {
+		b.Pixels[i] = uint8(stream.Uint32())
+	}
+	for i := range b.Labels {
+		b.Labels[i] = int32(stream.Uint64N(uint64(c.Classes)))
 	}
 }
