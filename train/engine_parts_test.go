@@ -342,7 +342,7 @@ func TestMovingAverage(t *testing.T) {
 		t.Fatal(err)
 	}
 	averaged := mustEngine(t, tiny, adam)
-	if err := averaged.load(state{end.average, end.moment1, end.moment2, nil}); err != nil {
+	if err := averaged.load(state{weights: end.average, moment1: end.moment1, moment2: end.moment2}); err != nil {
 		t.Fatal(err)
 	}
 	got, _, err := e.loss([]*batch.Batch{b})
