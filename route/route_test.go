@@ -1,132 +1,16 @@
 package route_test
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 
+	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/route"
 	"pgregory.net/rapid"
 )
-
-// Kept positions are ascending, distinct and in range, and the same draw gives
-// the same positions.
-func TestRandomLTDLaws(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		length := rapid.IntRange(1, 300).Draw(t, "length")
-		keep := rapid.IntRange(1, length).Draw(t, "keep")
-		d := route.Draw{
-			Seed: rapid.Uint64().Draw(t, "seed"), Step: rapid.Int64Range(0, 1<<40).Draw(t, "step"),
-			Layer: rapid.IntRange(0, 100).Draw(t, "layer"), Row: rapid.IntRange(0, 1<<20).Draw(t, "row"),
-		}
-		kept, again := make([]int32, keep), make([]int32, keep)
-		route.RandomLTD{}.Keep(kept, length, d)
-		route.RandomLTD{}.Keep(again, length, d)
-		if !slices.Equal(kept, again) {
-			t.Fatalf("the same draw gave %v and %v", kept, again)
-		}
-		for i, p := range kept {
-			if p < 0 || int(p) >= length || i > 0 && p <= kept[i-1] {
-				t.Fatalf("kept %v of %d: position %d out of range or order", kept, length, i)
-			}
-		}
-	})
-}
-
-// Every position is kept equally often, in every layer, on both sides of the
-// half (where Floyd's method draws the kept and where it draws the dropped).
-func TestRandomLTDIsUniform(t *testing.T) {
-	const length, draws = 20, 20000
-	for _, keep := range []int{3, 10, 17} {
-		for layer := range 3 {
-			counts := make([]float64, length)
-			pairs := make([]float64, length*length)
-			kept := make([]int32, keep)
-			for row := range draws {
-				route.RandomLTD{}.Keep(kept, length, route.Draw{Seed: 5, Step: 7, Layer: layer, Row: row})
-				for i, p := range kept {
-					counts[p]++
-					for _, q := range kept[i+1:] {
-						pairs[int(p)*length+int(q)]++
-					}
-				}
-			}
-			// The variance of a count is draws*f*(1-f), so this sum is close to a
-			// chi-square with 19 degrees of freedom times 20/19; 99.9 %: 43.8.
-			f := float64(keep) / length
-			chi := 0.0
-			for _, c := range counts {
-				d := c - draws*f
-				chi += d * d / (draws * f * (1 - f))
-			}
-			if chi > 46.2 {
-				t.Errorf("keep %d, layer %d: chi-square of positions %.1f, want at most 46.2", keep, layer, chi)
-			}
-			// Each pair is kept together with probability f*(keep-1)/(length-1).
-			f2 := f * float64(keep-1) / (length - 1)
-			for p := range length {
-				for q := p + 1; q < length; q++ {
-					d := pairs[p*length+q] - draws*f2
-					if sigma2 := draws * f2 * (1 - f2); d*d > 25*sigma2 {
-						t.Errorf("keep %d, layer %d: pair (%d,%d) kept %v times, want about %v",
-							keep, layer, p, q, pairs[p*length+q], draws*f2)
-					}
-				}
-			}
-		}
-	}
-}
-
-// Layers, rows, steps and seeds draw independently: two of them agree on a
-// position as often as chance says.
-func TestDrawsAreIndependent(t *testing.T) {
-	const length, keep, rounds = 64, 32, 400
-	base := route.Draw{Seed: 1, Step: 2, Layer: 3, Row: 4}
-	for name, other := range map[string]route.Draw{
-		"seed":  {Seed: 2, Step: 2, Layer: 3, Row: 4},
-		"step":  {Seed: 1, Step: 3, Layer: 3, Row: 4},
-		"layer": {Seed: 1, Step: 2, Layer: 4, Row: 4},
-		"row":   {Seed: 1, Step: 2, Layer: 3, Row: 5},
-	} {
-		common := 0
-		for i := range rounds {
-			a, b := base, other
-			a.Step += int64(1000 * i)
-			b.Step += int64(1000 * i)
-			x, y := make([]int32, keep), make([]int32, keep)
-			route.RandomLTD{}.Keep(x, length, a)
-			route.RandomLTD{}.Keep(y, length, b)
-			for _, p := range x {
-				if slices.Contains(y, p) {
-					common++
-				}
-			}
-		}
-		// Hypergeometric: mean 16 a round, variance 16*0.5*32/63 = 4.06.
-		mean := float64(common) / rounds
-		if mean < 15.5 || mean > 16.5 {
-			t.Errorf("draws that differ in %s share %.2f of 32 positions, want 16", name, mean)
-		}
-	}
-}
-
-// A rank that draws its own rows gets the rows of the global batch.
-func TestPositionsOfRanks(t *testing.T) {
-	layers := route.Inner(5)
-	all := route.Positions(route.RandomLTD{}, 9, 11, layers, 0, 8, 50, 20)
-	for _, world := range []int{1, 2, 4, 8} {
-		rows := 8 / world
-		for rank := range world {
-			part := route.Positions(route.RandomLTD{}, 9, 11, layers, rank*rows, rows, 50, 20)
-			for l := range layers {
-				want := all[l][rank*rows*20 : (rank+1)*rows*20]
-				if got := part[l]; !slices.Equal(got, want) {
-					t.Fatalf("rank %d of %d, layer %d: rows differ from the global batch", rank, world, l)
-				}
-			}
-		}
-	}
-}
 
 func TestInner(t *testing.T) {
 	for layers, want := range map[int][]int{0: nil, 1: nil, 2: nil, 3: {1}, 6: {1, 2, 3, 4}} {
@@ -136,13 +20,113 @@ func TestInner(t *testing.T) {
 	}
 }
 
-// The draws are a promise across releases.
-func TestGolden(t *testing.T) {
-	got := route.Positions(route.RandomLTD{}, 1234, 56, []int{1, 2}, 3, 2, 12, 5)
-	want := [][]int32{{3, 5, 7, 9, 11, 0, 6, 7, 8, 11}, {0, 5, 7, 9, 10, 1, 4, 5, 6, 11}}
-	if !slices.EqualFunc(got, want, slices.Equal) {
-		t.Errorf("positions %v, want %v", got, want)
+// A layer keeps the stage's number, or in proportion to its share of the dropped.
+func TestKept(t *testing.T) {
+	for _, c := range []struct {
+		length, kept int
+		drop         float64
+		want         int
+	}{
+		{16, 6, 1, 6}, {16, 6, 0, 16}, {16, 6, 0.5, 11}, {16, 6, 0.25, 13}, {16, 6, 1.2, 4}, {16, 6, 1.5, 1}, {16, 6, 1e300, 1},
+		{16, 16, 1e300, 16}, {1, 1, 1, 1}, {7, 4, 0.5, 5}, {1 << 24, 1, 1, 1},
+	} {
+		if got := route.Kept(c.length, c.kept, c.drop); got != c.want {
+			t.Errorf("Kept(%d, %d, %v) = %d, want %d", c.length, c.kept, c.drop, got, c.want)
+		}
 	}
+	rapid.Check(t, func(t *rapid.T) {
+		length := rapid.IntRange(1, 5000).Draw(t, "length")
+		kept := rapid.IntRange(1, length).Draw(t, "kept")
+		drop := rapid.Float64Range(0, 1).Draw(t, "drop")
+		n := route.Kept(length, kept, drop)
+		if n < kept || n > length || math.Abs(float64(length-n)-drop*float64(length-kept)) > 0.5 {
+			t.Fatalf("of %d, %d kept by the stage and %v of the dropped: %d", length, kept, drop, n)
+		}
+		if route.Kept(length, kept, 1) != kept {
+			t.Fatalf("the whole share of %d of %d is another number", kept, length)
+		}
+	})
+}
+
+// Token-bypass drops padding, then what is predicted best, and keeps what it never
+// saw: no dropped position is more important than a kept one.
+func TestTokenBypassDropsTheLeastImportant(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const vocabulary = 12
+		length := rapid.IntRange(1, 60).Draw(t, "length")
+		keep := rapid.IntRange(1, length).Draw(t, "keep")
+		labels := rapid.SliceOfN(rapid.Int32Range(-1, vocabulary+1), 0, 30).Draw(t, "labels")
+		losses := make([]float32, len(labels))
+		importance := map[int32]float64{-1: -1}
+		sums, counts := map[int32]float64{}, map[int32]float64{}
+		for i, label := range labels {
+			losses[i] = float32(rapid.IntRange(0, 5).Draw(t, "loss"))
+			sums[label] += float64(losses[i])
+			counts[label]++
+		}
+		for token := range int32(vocabulary) {
+			importance[token] = math.Inf(1)
+			if counts[token] > 0 {
+				importance[token] = sums[token] / counts[token]
+			}
+		}
+		p := route.TokenBypass{}.Learn(vocabulary)
+		p.Observe(labels, losses)
+		tokens := rapid.SliceOfN(rapid.Int32Range(-1, vocabulary-1), length, length).Draw(t, "tokens")
+		kept := make([]int32, keep)
+		p.Keep(kept, length, route.Draw{Seed: rapid.Uint64().Draw(t, "seed"), Tokens: tokens})
+		least := math.Inf(1)
+		for _, at := range kept {
+			least = min(least, importance[tokens[at]])
+		}
+		for at, token := range tokens {
+			if _, ok := slices.BinarySearch(kept, int32(at)); !ok && importance[token] > least {
+				t.Fatalf("%v keeps positions %v, one of importance %v, and drops token %d of %v", tokens, kept, least, token, importance[token])
+			}
+		}
+	})
+}
+
+// An entry's mean begins with its mean loss of a batch and takes in 0.005 of that
+// of each further batch that predicts it; nothing else changes it.
+func TestTokenBypassLearns(t *testing.T) {
+	p := route.TokenBypass{}.Learn(6)
+	p.Observe([]int32{3, 3, 5, -1, 9}, []float32{1, 3, 2, 8, 8})
+	p.Observe([]int32{5, 3}, []float32{float32(math.NaN()), 4})
+	p.Observe([]int32{0, 0}, []float32{-1e-7, float32(math.Inf(1))})
+	p.Observe(nil, nil)
+	want := []float64{0, -1, -1, 0.995*2 + 0.005*4, -1, 2}
+	got := p.State()
+	for i := range want {
+		if math.Abs(got[i]-want[i]) > 1e-12 {
+			t.Errorf("token %d has the mean %v, want %v", i, got[i], want[i])
+		}
+	}
+	for _, c := range []struct {
+		state []float64
+		kind  error
+	}{
+		{[]float64{1, 2, 3}, fault.Mismatch}, {[]float64{1, 2, 3, 4, 5, math.NaN()}, fault.Corrupt},
+		{[]float64{1, 2, 3, 4, 5, -2}, fault.Corrupt}, {[]float64{1, 2, 3, 4, 5, math.Inf(1)}, fault.Corrupt},
+	} {
+		if err := p.Restore(c.state); !errors.Is(err, c.kind) {
+			t.Errorf("state %v: error %v, want %v", c.state, err, c.kind)
+		}
+	}
+	if !slices.Equal(p.State(), got) {
+		t.Error("a state that was refused changed the means")
+	}
+}
+
+func ExampleDraws() {
+	layers := route.Inner(4) // of four layers, 1 and 2 are routed
+	rows := route.Rows{Count: 1, Length: 8, Always: []bool{0: true, 7: false}}
+	for i, kept := range route.Draws(route.RandomLTD{}, 1, 0, layers, []int{3, 5}, rows) {
+		fmt.Println("layer", layers[i], "sees positions", kept, "of 8")
+	}
+	// Output:
+	// layer 1 sees positions [0 1 4] of 8
+	// layer 2 sees positions [0 1 2 6 7] of 8
 }
 
 func ExamplePositions() {
