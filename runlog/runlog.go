@@ -68,6 +68,7 @@ type Run struct {
 	Backend    string  `json:"backend"`    // what computed it
 	Rate       float64 `json:"rate"`       // peak learning rate
 
+	Weights   string `json:"weights,omitempty"`   // SHA-256 of the trained weights it began with; empty: drawn ones
 	Precision string `json:"precision,omitempty"` // of matrix products; empty: float32
 	Predicts  string `json:"predicts,omitempty"`  // what a loss is the mean over, such as "image"; empty: token
 }

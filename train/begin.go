@@ -22,6 +22,9 @@ func (r *run) open() error {
 		if r.From != "" {
 			return r.goOn(path)
 		}
+		if err := r.loadWeights(); err != nil {
+			return err
+		}
 		var err error
 		r.log, err = runlog.Create(path, r.Run)
 		return err

@@ -29,6 +29,9 @@ type Config struct {
 	// another recipe or a corpus that has grown: its weights, its optimizer's
 	// state, and its log up to there. The plan begins at its step. Empty: none.
 	From string
+	// Weights are trained ones that a new run begins with, instead of drawn ones, in
+	// files of OpenWeights. Not used if the run goes on from a checkpoint. Empty: none.
+	Weights string
 
 	Run       runlog.Run // what the log says of the run; Recipe and Corpus guard a resume
 	Model     model.Config
