@@ -104,6 +104,19 @@ func (c Config) epsilon() float64 {
 	return cmp.Or(c.Epsilon, 1e-12)
 }
 
+// Explicit returns the same model with nothing of what it is left to a default: kind,
+// positions, inner width, segments and epsilon.
+func (c Config) Explicit() Config {
+	c.Kind, c.Inner, c.Epsilon = c.kind(), c.inner(), c.epsilon()
+	if c.Is(GPT) {
+		c.Positions = cmp.Or(c.Positions, Learned)
+	}
+	if c.Is(BERT) {
+		c.Segments = c.segments()
+	}
+	return c
+}
+
 // drop returns the share of routed layer i: see Drop.
 func (c Config) drop(i int) float64 {
 	if c.Drop == nil {

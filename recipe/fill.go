@@ -22,7 +22,7 @@ func (r *Recipe) fill() {
 	if r.Batch.Tokens != 0 {
 		set(&r.Batch.AtLeast, 1)
 	}
-	r.Model.fill()
+	r.Model.fill(r.weights)
 	setTo(&r.Evaluate.Every, Amount{Value: 5, Percent: true})
 	if r.Evaluate.Corpus == nil {
 		setTo(&r.Evaluate.HeldOut, Amount{Value: 2, Percent: true})

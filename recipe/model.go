@@ -5,12 +5,14 @@ import (
 
 	"github.com/gradus-ml/gradus/model"
 	"github.com/gradus-ml/gradus/route"
+	"github.com/gradus-ml/gradus/train"
 )
 
 // Model is the network: a GPT, or one of the reader's own (external) of which
 // only the number of layers is known.
 type Model struct {
 	Preset     string  `yaml:"preset,omitempty" json:"preset,omitempty" values:"{presets}" help:"a published model; what else is given goes before it"`
+	From       string  `yaml:"from,omitempty" json:"from,omitempty" help:"trained weights to begin with: a directory or .safetensors file of Hugging Face's library, a checkpoint or a run; what else is given must agree"`
 	Kind       string  `yaml:"kind,omitempty" json:"kind" values:"gpt|external" help:"external: a trainer of one's own takes the batches, and only layers is given"`
 	Vocabulary int     `yaml:"vocabulary,omitempty" json:"vocabulary,omitempty" least:"1" help:"the corpus's if not given"`
 	Context    int     `yaml:"context,omitempty" json:"context,omitempty" least:"1" help:"tokens of the longest row that the model can read; those of a sample if not given"`
@@ -24,9 +26,12 @@ type Model struct {
 	Epsilon    float64 `yaml:"epsilon,omitempty" json:"epsilon,omitempty" help:"of layer norms; 1e-5 if not given"`
 }
 
-// fill sets what the file leaves open: to a preset's choice, or the usual one.
-func (m *Model) fill() {
-	if p, ok := model.LookupPreset(m.Preset); ok && m.Kind != external {
+// fill sets what the file leaves open: to what trained weights are of, if any, to a
+// preset's choice, or the usual one.
+func (m *Model) fill(trained *train.Weights) {
+	if trained != nil && trained.Model != nil {
+		m.fillFrom(*trained.Model)
+	} else if p, ok := model.LookupPreset(m.Preset); ok && m.Kind != external {
 		m.fillFrom(p.Config)
 	}
 	if m.Kind == external {
@@ -37,11 +42,14 @@ func (m *Model) fill() {
 	if m.Inner == 4*m.Width { // as if it were not given
 		m.Inner = 0
 	}
+	if m.Epsilon == (model.Config{Kind: m.Kind}).Explicit().Epsilon {
+		m.Epsilon = 0
+	}
 }
 
 // fillFrom sets what the file leaves open to what a model has.
 func (m *Model) fillFrom(c model.Config) {
-	set(&m.Kind, c.Kind)
+	set(&m.Kind, cmp.Or(c.Kind, model.GPT))
 	set(&m.Vocabulary, c.Vocabulary)
 	set(&m.Context, c.Context)
 	set(&m.Layers, c.Layers)
@@ -58,7 +66,7 @@ func (m *Model) fillFrom(c model.Config) {
 func (r *Recipe) validateModel() error {
 	m := &r.Model
 	if m.Kind == "" {
-		return r.errorf("model", "it has no kind; there are gpt, and external for a trainer of one's own, or name a preset")
+		return r.errorf("model", "it has no kind; there are gpt, and external for a trainer of one's own, or name a preset, or weights with from")
 	}
 	if m.Layers < 1 {
 		return r.errorf("model", "it has no layers; give their number")
@@ -78,7 +86,7 @@ func (r *Recipe) validateModel() error {
 	for _, k := range []struct {
 		key   string
 		given bool
-	}{{"vocabulary", m.Vocabulary != 0}, {"width", m.Width != 0}, {"heads", m.Heads != 0}, {"inner", m.Inner != 0}, {"context", m.Context != 0}, {"preset", m.Preset != ""},
+	}{{"vocabulary", m.Vocabulary != 0}, {"width", m.Width != 0}, {"heads", m.Heads != 0}, {"inner", m.Inner != 0}, {"context", m.Context != 0}, {"preset", m.Preset != ""}, {"from", m.From != ""},
 		{"positions", m.Positions != ""}, {"head", m.Head != ""}, {"dropout", m.Dropout != 0}, {"epsilon", m.Epsilon != 0}} {
 		if k.given {
 			return r.errorf("model."+k.key, "of a model of kind external only layers is known; leave it out, or write 'kind: gpt'")
@@ -133,5 +141,5 @@ func (b *Bound) setModel() error {
 	if err := b.Model.Validate(); err != nil {
 		return r.invalid("model", err)
 	}
-	return nil
+	return b.checkWeights()
 }

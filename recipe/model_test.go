@@ -54,3 +54,52 @@ func TestPreset(t *testing.T) {
 		}
 	}
 }
+
+// hubModel is a GPT-2 that transformers saved.
+const hubModel = "../model/testdata/hub/gpt2"
+
+func TestFrom(t *testing.T) {
+	parse := func(section string) (*recipe.Recipe, error) {
+		return recipe.Parse("x.yaml", []byte(strings.Replace(withModel(section), "128", "8", 1)))
+	}
+	r, err := parse("{from: " + hubModel + "}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := r.ModelConfig(31); c.Layers != 2 || c.Width != 8 || c.Heads != 2 || c.Context != 12 || c.Untied || r.Model.Vocabulary != 31 || r.Model.Dropout != 0 {
+		t.Errorf("the model is %+v", r.Model)
+	}
+	// The hash names the weights by content, not by where they lie, and not the
+	// defaults.
+	for section, same := range map[string]bool{
+		"{from: " + hubModel + "/model.safetensors}":                               true,
+		"{from: " + hubModel + ", kind: gpt, layers: 2, inner: 32, epsilon: 1e-5}": true,
+		"{from: " + hubModel + ", dropout: 0.1}":                                   false,
+		"{kind: gpt, layers: 2, width: 8, heads: 2, context: 12, vocabulary: 31}":  false,
+	} {
+		other, err := parse(section)
+		if err != nil {
+			t.Errorf("%s: %v", section, err)
+		} else if (other.Hash() == r.Hash()) != same {
+			t.Errorf("%s: the same hash is %v, want %v", section, !same, same)
+		}
+	}
+	for section, c := range map[string]struct {
+		kind error
+		says string
+	}{
+		"{from: " + hubModel + ", layers: 3}":                 {fault.Mismatch, "x.yaml:6: model.layers: it is 3, and the model of " + hubModel + " has 2"},
+		"{from: " + hubModel + ", head: untied}":              {fault.Mismatch, "model.head: it is untied, and the model of " + hubModel + " has tied"},
+		"{from: " + hubModel + ", positions: rotary}":         {fault.Mismatch, "model.positions: it is rotary"},
+		"{from: " + hubModel + ", preset: gpt2-small}":        {fault.Invalid, "give one of preset and from"},
+		"{from: " + hubModel + ", kind: external, layers: 2}": {fault.Invalid, "only layers is known"},
+		"{from: .}": {fault.Invalid, "x.yaml:6: model.from: . holds no model.safetensors"},
+	} {
+		if _, err := parse(section); !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: error %v\nwant one saying %q", section, err, c.says)
+		}
+	}
+	if _, err := recipe.Parse("x.yaml", []byte(withModel("{from: "+hubModel+"}"))); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "model.context: it is 12 and a sample has 128 tokens") {
+		t.Errorf("samples longer than the model reads give %v", err)
+	}
+}

@@ -20,6 +20,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/train"
 )
 
 // A Recipe is a run as the file says it. Amounts of time are counted on the
@@ -53,6 +54,8 @@ type Recipe struct {
 	path string
 	text []byte
 	tree *ast.File // for the lines of messages
+
+	weights *train.Weights // of Model.From; nil: none
 }
 
 // Source is one corpus of a mixture.
@@ -177,6 +180,9 @@ func Parse(path string, text []byte) (*Recipe, error) {
 	if err := yaml.NewDecoder(bytes.NewReader(text)).Decode(r); err != nil {
 		return nil, yamlError(path, err)
 	}
+	if err := r.openWeights(); err != nil {
+		return nil, err
+	}
 	r.fill()
 	if err := r.settle(); err != nil {
 		return nil, err
@@ -194,6 +200,9 @@ func (r *Recipe) Hash() string {
 	c := *r
 	c.Name, c.Corpus, c.DType, c.Index, c.Evaluate.Corpus = "", nil, "", "", nil
 	c.Model.Preset = "" // its numbers stand in the other keys
+	if r.weights != nil {
+		c.Model.From = r.weights.Digest
+	}
 	c.Sources = nil
 	for _, s := range r.sources() {
 		c.Sources = append(c.Sources, Source{DType: s.DType, Weight: s.Weight})

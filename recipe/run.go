@@ -198,6 +198,9 @@ func (b *Bound) Training(dir string) (train.Config, error) {
 		routing := b.routing()
 		c.Learner = &routing
 	}
+	if r.weights != nil {
+		c.Weights, c.Run.Weights = r.weights.Path, r.weights.Digest
+	}
 	if b.origin != nil {
 		c.From = b.origin.checkpoint
 	}

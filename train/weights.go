@@ -187,6 +187,13 @@ func digest(files []string) (string, error) {
 }
 
 func addFile(sum io.Writer, name string) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() { // opening it might never return
+		return fault.Invalidf("%s is no regular file", name)
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return err

@@ -281,7 +281,7 @@ func parseTensor(name string, raw json.RawMessage, body uint64, left *uint64) (p
 	if d.size*elements > *left {
 		return t, fmt.Errorf("the tensors together take more than the %d bytes of data", body)
 	}
-	*left -= 4 * elements
+	*left -= d.size * elements
 	t.Name, t.DType, t.begin = name, e.DType, begin
 	return t, nil
 }
