@@ -21,7 +21,7 @@ import (
 )
 
 func newTrain() *cobra.Command {
-	var out, backend, from string
+	var out, backend, precision, from string
 	var resume, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "train RECIPE --out DIR",
@@ -46,9 +46,6 @@ beforehand what will repeat and what will be lost.`,
 			if err := needFlags(cmd, "out"); err != nil {
 				return err
 			}
-			if backend != "go" {
-				return fault.Invalidf("unknown backend %q; there is go", backend)
-			}
 			r, err := recipe.Load(args[0])
 			if err != nil {
 				return err
@@ -56,10 +53,10 @@ beforehand what will repeat and what will be lost.`,
 			if resume && from != "" {
 				return fault.Invalidf("--resume goes on in the run's own directory and --from begins a new run from another's checkpoint; give one of them")
 			}
-			result, err := trainRecipe(cmd.Context(), r, trainRun{dir: out, resume: resume, from: from}, cmd.ErrOrStderr())
+			result, err := trainRecipe(cmd.Context(), r, trainRun{dir: out, resume: resume, from: from, backend: backend, precision: precision}, cmd.ErrOrStderr())
 			if errors.Is(err, context.Canceled) && result.Checkpoint != "" {
-				return interrupted(fmt.Sprintf("interrupted; step %d is saved in %s; go on with: gradus train %s --out %s --resume",
-					result.Step, result.Checkpoint, shellWord(args[0]), shellWord(out)))
+				return interrupted(fmt.Sprintf("interrupted; step %d is saved in %s; go on with: gradus train %s --out %s --resume%s",
+					result.Step, result.Checkpoint, shellWord(args[0]), shellWord(out), computeFlags(backend, precision)))
 			}
 			if err != nil {
 				return err
@@ -79,7 +76,8 @@ beforehand what will repeat and what will be lost.`,
 	f.StringVar(&out, "out", "", "directory of the run")
 	f.StringVar(&from, "from", "", "a checkpoint of an earlier run, or its directory, to go on from with this recipe")
 	f.BoolVar(&resume, "resume", false, "go on from the newest checkpoint in the directory")
-	f.StringVar(&backend, "backend", "go", "what computes: go, which needs nothing installed")
+	f.StringVar(&backend, "backend", "go", "what computes: go, onnx, xla:cpu or xla:cuda; 'gradus backends' says which work here")
+	f.StringVar(&precision, "precision", "", "of matrix products: float32 or bfloat16 (unless given: bfloat16 on xla:cuda, float32 elsewhere)")
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd
 }
@@ -89,10 +87,27 @@ type trainRun struct {
 	dir    string
 	resume bool
 	from   string // checkpoint of another run; empty: from the beginning
+
+	backend, precision string // of train.Config.Compute
+}
+
+// computeFlags are the flags that a resume needs to compute as the run did.
+func computeFlags(backend, precision string) string {
+	flags := ""
+	if backend != "go" {
+		flags += " --backend " + shellWord(backend)
+	}
+	if precision != "" {
+		flags += " --precision " + shellWord(precision)
+	}
+	return flags
 }
 
 // trainRecipe runs a recipe in a directory and shows how it goes on.
 func trainRecipe(ctx context.Context, r *recipe.Recipe, t trainRun, progress io.Writer) (train.Result, error) {
+	if err := new(train.Config).Compute(t.backend, t.precision); err != nil { // before anything is written
+		return train.Result{}, err
+	}
 	if t.resume && !holdsRun(t.dir) {
 		return train.Result{}, fmt.Errorf("%s holds no run to resume; start it without --resume", t.dir)
 	}
@@ -114,6 +129,9 @@ func trainRecipe(ctx context.Context, r *recipe.Recipe, t trainRun, progress io.
 	defer b.Close()
 	c, err := b.Training(t.dir)
 	if err != nil {
+		return train.Result{}, err
+	}
+	if err := c.Compute(t.backend, t.precision); err != nil {
 		return train.Result{}, err
 	}
 	c.Resume = t.resume

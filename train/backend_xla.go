@@ -11,7 +11,9 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/go-xla/compute/xla"
+	"github.com/gomlx/go-xla/installer"
 	"github.com/gomlx/go-xla/pjrt"
+	"github.com/gradus-ml/gradus/internal/fault"
 )
 
 // openXLA loads a PJRT plugin and opens the client of its devices. plugin is the path
@@ -48,6 +50,10 @@ func openXLA(name, plugin string) (b *Backend, err error) {
 		return nil, fmt.Errorf("backend %s: the plugin %s finds no device", name, plugin)
 	}
 	major, minor := loaded.Version()
+	if on := c.DeviceDescription(0); strings.Contains(strings.ToLower(on), "cpu") != (platform == "cpu") {
+		c.Finalize()
+		return nil, fault.Mismatchf("backend %s: the plugin %s is for another kind of device: %s", name, plugin, on)
+	}
 	b = &Backend{
 		Name: name, Library: fmt.Sprintf("XLA through PJRT %d.%d, %s", major, minor, plugin), Compute: c,
 		Devices: 1, Shards: 1, SlowCompile: true,
@@ -91,5 +97,12 @@ func howToInstall(platform string) string {
 		platform, platform, platform)
 }
 
-// short drops the stack that errors of GoMLX print.
-func short(err error) error { return fmt.Errorf("%s", strings.SplitN(err.Error(), "\n", 2)[0]) }
+// installXLA downloads the plugin of a platform. go-xla's installer does nothing
+// where there is no such device.
+func installXLA(name string) error {
+	platform := strings.TrimPrefix(name, "xla:")
+	if err := installer.AutoInstallPlugin(platform, "", true, installer.Quiet); err != nil {
+		return fmt.Errorf("the PJRT plugin for %s could not be downloaded: %w", platform, short(err))
+	}
+	return nil
+}
