@@ -69,6 +69,7 @@ type wireStep struct {
 	Accuracy    *float64          `json:"accuracy,omitempty"`
 	Waited      float64           `json:"waited,omitempty"`
 	Compile     float64           `json:"compile,omitempty"`
+	Ahead       float64           `json:"compile_ahead,omitempty"`
 	Digest      *string           `json:"digest"`
 }
 
@@ -78,7 +79,7 @@ func (s Step) MarshalJSON() ([]byte, error) {
 		Step: &s.Step, Tokens: &s.Tokens, LayerTokens: &s.LayerTokens, FLOPs: &s.FLOPs, Seconds: &s.Seconds,
 		Stage: &s.Stage, Length: &s.Length, Rows: &s.Rows, Kept: &s.Kept, Padding: s.Padding, Discarded: s.Discarded, Rate: &s.Rate,
 		Loss: (*number)(&s.Loss), GradNorm: (*number)(&s.GradNorm), HeldOut: (*number)(s.HeldOut), HeldOutRaw: (*number)(s.HeldOutRaw), Accuracy: s.Accuracy,
-		Waited: s.Waited, Compile: s.Compile, Digest: &s.Digest,
+		Waited: s.Waited, Compile: s.Compile, Ahead: s.CompileAhead, Digest: &s.Digest,
 	}
 	if s.Difficulty != nil {
 		w.Difficulty = make(map[string]number, len(s.Difficulty))
@@ -103,7 +104,7 @@ func (s *Step) UnmarshalJSON(b []byte) error {
 		Step: *w.Step, Tokens: *w.Tokens, LayerTokens: *w.LayerTokens, FLOPs: *w.FLOPs, Seconds: *w.Seconds,
 		Stage: *w.Stage, Length: *w.Length, Rows: *w.Rows, Kept: *w.Kept, Padding: w.Padding, Discarded: w.Discarded, Rate: *w.Rate,
 		Loss: float64(*w.Loss), GradNorm: float64(*w.GradNorm), HeldOut: (*float64)(w.HeldOut), HeldOutRaw: (*float64)(w.HeldOutRaw), Accuracy: w.Accuracy,
-		Waited: w.Waited, Compile: w.Compile, Digest: *w.Digest,
+		Waited: w.Waited, Compile: w.Compile, CompileAhead: w.Ahead, Digest: *w.Digest,
 	}
 	if len(w.Difficulty) > 0 {
 		s.Difficulty = make(map[string]float64, len(w.Difficulty))

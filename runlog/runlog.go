@@ -95,8 +95,10 @@ type Step struct {
 	HeldOutRaw  *float64           // the same of the weights themselves, where HeldOut is that of their average; else nil
 	Accuracy    *float64           // share of the held-out labels that the model finds likeliest; nil when not evaluated, or not counted
 	Waited      float64            // seconds before this step in which the loop had no batch to go on with; not in Seconds
-	Compile     float64            // seconds before this step that went into compiling its graphs; not in Seconds
-	Digest      string             // of the ids of this step, all ranks: curriculum.Digest
+	Compile     float64            // seconds before this step in which it waited for its graphs to be compiled; not in Seconds
+	// CompileAhead is the seconds that compiling its graphs took while earlier steps ran.
+	CompileAhead float64
+	Digest       string // of the ids of this step, all ranks: curriculum.Digest
 }
 
 // Log is a run log in memory.
@@ -166,6 +168,8 @@ func (s Step) check(prev Step) error {
 		return fmt.Errorf("waited is %v, want a finite number, 0 or more", s.Waited)
 	case !counts(s.Compile):
 		return fmt.Errorf("compile is %v, want a finite number, 0 or more", s.Compile)
+	case !counts(s.CompileAhead):
+		return fmt.Errorf("compile_ahead is %v, want a finite number, 0 or more", s.CompileAhead)
 	case s.Accuracy != nil && !(*s.Accuracy >= 0 && *s.Accuracy <= 1):
 		return fmt.Errorf("accuracy is %v, want 0 to 1", *s.Accuracy)
 	}

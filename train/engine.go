@@ -3,8 +3,8 @@ package train
 import (
 	"fmt"
 	"math"
-	"sync"
 
+	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gradus-ml/gradus/batch"
@@ -64,15 +64,14 @@ type engine struct {
 	mean     []*tensors.Tensor   // average of the weights; nil: none
 	learned  route.Learned       // by the learner; nil: there is none
 
-	compiling sync.Mutex      // one graph at a time: a compiler takes much memory
-	compiled  map[string]bool // inputs of the graphs that are there; held by compiling
+	compiled compiled
 }
 
 // newEngine returns an engine with the seed's initial weights. It is free of the
 // backend's memory when it is collected.
 func newEngine(backend *Backend, s setting) (*engine, error) {
 	s.model.Fused = backend.Fused
-	e := &engine{backend: backend, setting: s, params: s.model.Params(), compiled: map[string]bool{}}
+	e := &engine{backend: backend, setting: s, params: s.model.Params()}
 	e.accumulate = max(e.accumulate, 1)
 	e.gradients.build = func(l layout) (*Exec, error) { return e.exec("gradients", e.gradientGraph(l)) }
 	e.losses.build = func(l layout) (*Exec, error) { return e.exec("losses", e.lossGraph(l)) }
@@ -211,6 +210,23 @@ func (e *engine) replicate(from []*tensors.Tensor) ([][]*tensors.Tensor, error) 
 		}
 	}
 	return out, nil
+}
+
+// copyTo returns a copy of a tensor on another device.
+func (e *engine) copyTo(t *tensors.Tensor, device int) (*tensors.Tensor, error) {
+	device0, err := t.Device()
+	if err != nil {
+		return nil, err
+	}
+	buffer, err := t.Buffer(e.backend.Compute, device0)
+	if err != nil {
+		return nil, err
+	}
+	copied, err := buffer.CopyToDevice(compute.DeviceNum(device))
+	if err != nil {
+		return nil, err
+	}
+	return tensors.FromBuffer(copied)
 }
 
 // on returns the tensors of a device, of those on the first and their replicas.

@@ -4,11 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
-	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gradus-ml/gradus/batch"
@@ -19,7 +15,8 @@ import (
 type stepResult struct {
 	loss     float64 // mean of the labels that count, in nats
 	norm     float64 // of the gradient, before clipping
-	compiled float64 // seconds that the step waited for its graphs
+	compiled float64 // seconds that the step waited for its graphs to be compiled
+	ahead    float64 // seconds that compiling them took beside earlier steps
 }
 
 // step makes one optimizer update. On a loss or a norm that is not finite it
@@ -35,8 +32,8 @@ func (e *engine) step(b *batch.Batch, rate float64, step int64) (r stepResult, e
 		return r, fmt.Errorf("train: step %d: %w", step, err)
 	}
 	in := e.trainingInputs(b, step)
-	if r.compiled, err = e.compile(&in); err != nil {
-		return r, err
+	if r.compiled, r.ahead, err = e.compile(&in); err != nil {
+		return r, fmt.Errorf("train: step %d: %w", step, err)
 	}
 	gradients, losses, err := e.backward(&in, float32(1/float64(labels)))
 	if err != nil {
@@ -177,60 +174,6 @@ func (e *engine) donate(all []*tensors.Tensor) ([]any, error) {
 		}
 	}
 	return args, nil
-}
-
-// compile builds the graphs for a batch's inputs, if they are not there yet, and
-// returns the seconds that took.
-func (e *engine) compile(in *inputs) (seconds float64, err error) {
-	e.compiling.Lock()
-	defer e.compiling.Unlock()
-	begin := time.Now()
-	for _, parts := range e.microBatches(in.rows) {
-		for _, part := range parts {
-			rows := part.to - part.from
-			key := in.key(rows)
-			if e.compiled[key] {
-				continue
-			}
-			exec, err := e.gradients.of(in.layout)
-			if err != nil {
-				return 0, err
-			}
-			args := append(e.shapes(), shapes.Make(dtypes.Float32))
-			if _, err := exec.Compile(append(args, in.shapes(rows)...)...); err != nil {
-				return 0, fmt.Errorf("train: compiling for %d rows, %v: %w", rows, in.shapes(rows), err)
-			}
-			e.compiled[key] = true
-			seconds = time.Since(begin).Seconds()
-		}
-	}
-	return seconds, nil
-}
-
-// shapes returns those of the weights.
-func (e *engine) shapes() []shapes.Shape {
-	all := make([]shapes.Shape, len(e.params))
-	for i, p := range e.params {
-		all[i] = shapes.Make(dtypes.Float32, p.Shape...)
-	}
-	return all
-}
-
-// copyTo returns a copy of a tensor on another device.
-func (e *engine) copyTo(t *tensors.Tensor, device int) (*tensors.Tensor, error) {
-	device0, err := t.Device()
-	if err != nil {
-		return nil, err
-	}
-	buffer, err := t.Buffer(e.backend.Compute, device0)
-	if err != nil {
-		return nil, err
-	}
-	copied, err := buffer.CopyToDevice(compute.DeviceNum(device))
-	if err != nil {
-		return nil, err
-	}
-	return tensors.FromBuffer(copied)
 }
 
 // appendValues appends the values of a tensor, and gives back its memory.

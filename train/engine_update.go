@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -46,6 +48,21 @@ func (e *engine) newUpdates() ([]updater, error) {
 		}
 	}
 	return updates, nil
+}
+
+// updateShapes returns the shapes of an update's inputs.
+func (e *engine) updateShapes(u updater) []shapes.Shape {
+	groups := 4
+	if e.average.Kind == EMA {
+		groups++
+	}
+	var all []shapes.Shape
+	for range groups {
+		for _, i := range u.params {
+			all = append(all, shapes.Make(dtypes.Float32, e.params[i].Shape...))
+		}
+	}
+	return append(all, shapes.Make(dtypes.Float32), shapes.Make(dtypes.Float32, len(e.rates(0, 1))))
 }
 
 // update steps all parameters, on the first device, and gives the others the new

@@ -38,11 +38,12 @@ func (r *run) loop(ctx context.Context) error {
 		return nil
 	}
 	ahead, cancel := context.WithCancel(ctx)
-	batches := r.prefetch(ahead)
+	batches, compiled := r.prefetch(ahead), r.compileAhead(ahead)
 	defer func() {
 		cancel()
 		for range batches { // whoever called Train may close the corpus
 		}
+		<-compiled
 	}()
 	for step := r.result.Step; step < steps; step++ {
 		begin := time.Now()
@@ -109,7 +110,7 @@ func (r *run) step(step int64, b *batch.Batch, waited float64) error {
 		Step: step + 1, Tokens: after.Tokens, LayerTokens: after.LayerTokens(), FLOPs: r.flops, Seconds: r.seconds,
 		Stage: r.Plan.StageAt(step), Length: b.Length, Rows: b.Rows, Kept: b.Shape.Kept,
 		Padding: b.Padding, Discarded: b.Discarded, Rate: rate, Loss: made.loss, GradNorm: made.norm,
-		Waited: waited, Compile: made.compiled, Digest: curriculum.Digest(step, b.IDs),
+		Waited: waited, Compile: made.compiled, CompileAhead: made.ahead, Digest: curriculum.Digest(step, b.IDs),
 	}
 	if len(r.Metrics) > 0 {
 		line.Difficulty = map[string]float64{}

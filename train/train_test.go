@@ -102,7 +102,7 @@ func steps(t testing.TB, dir string) []runlog.Step {
 		t.Fatal(err)
 	}
 	for i := range log.Steps {
-		log.Steps[i].Seconds, log.Steps[i].Waited, log.Steps[i].Compile = 0, 0, 0
+		log.Steps[i].Seconds, log.Steps[i].Waited, log.Steps[i].Compile, log.Steps[i].CompileAhead = 0, 0, 0, 0
 	}
 	return log.Steps
 }

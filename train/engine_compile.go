@@ -1,0 +1,207 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gradus-ml/gradus/batch"
+	"github.com/gradus-ml/gradus/curriculum"
+)
+
+// compiled says which graphs are there. One is compiled at a time: a compiler takes
+// all cores and much memory.
+type compiled struct {
+	building sync.Mutex
+
+	mu      sync.Mutex
+	seconds map[string]float64 // by key; what compiling it took, if no step has waited for it yet
+}
+
+// A job is a graph to be compiled.
+type job struct {
+	key    string
+	exec   *Exec
+	inputs func() []shapes.Shape
+}
+
+// jobs lists the graphs of a step on a batch's inputs.
+func (e *engine) jobs(in *inputs) ([]job, error) {
+	exec, err := e.gradients.of(in.layout)
+	if err != nil {
+		return nil, err
+	}
+	all := []job{{"norm", e.norm, func() []shapes.Shape { return e.shapes(1) }}}
+	for k, u := range e.updates {
+		all = append(all, job{fmt.Sprint("update ", k), u.exec, func() []shapes.Shape { return e.updateShapes(u) }})
+	}
+	for m, parts := range e.microBatches(in.rows) {
+		for _, part := range parts {
+			rows := part.to - part.from
+			all = append(all, job{in.key(rows), exec, func() []shapes.Shape {
+				return append(append(e.shapes(1), shapes.Make(dtypes.Float32)), in.shapes(rows)...)
+			}})
+		}
+		if groups := min(m, 1) + len(parts); groups > 1 {
+			all = append(all, job{fmt.Sprint("sum ", groups), e.sum, func() []shapes.Shape { return e.shapes(groups) }})
+		}
+	}
+	return all, nil
+}
+
+// shapes returns those of all parameters, n times.
+func (e *engine) shapes(n int) []shapes.Shape {
+	all := make([]shapes.Shape, 0, n*len(e.params)+8)
+	for range n {
+		for _, p := range e.params {
+			all = append(all, shapes.Make(dtypes.Float32, p.Shape...))
+		}
+	}
+	return all
+}
+
+// compile builds the graphs of a step that are not there yet. It returns the seconds
+// that took, and those that the others took when they were compiled ahead, once.
+func (e *engine) compile(in *inputs) (waited, ahead float64, err error) {
+	all, err := e.jobs(in)
+	if err != nil {
+		return 0, 0, err
+	}
+	begin := time.Now()
+	if missing := e.compiled.missing(all); len(missing) > 0 {
+		for _, j := range missing {
+			if _, err := e.compiled.build(j); err != nil {
+				return 0, 0, err
+			}
+		}
+		waited = time.Since(begin).Seconds()
+	}
+	return waited, e.compiled.take(all), nil
+}
+
+// compileAhead builds the graphs of a step before it, and leaves errors to the step,
+// which will have them again.
+func (e *engine) compileAhead(ctx context.Context, in *inputs) {
+	all, err := e.jobs(in)
+	if err != nil {
+		return
+	}
+	for _, j := range all {
+		if ctx.Err() != nil {
+			return
+		}
+		seconds, err := e.compiled.build(j)
+		if err != nil {
+			return
+		}
+		e.compiled.mu.Lock()
+		e.compiled.seconds[j.key] += seconds
+		e.compiled.mu.Unlock()
+	}
+}
+
+// missing returns the jobs whose graphs are not there.
+func (c *compiled) missing(all []job) []job {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var missing []job
+	for _, j := range all {
+		if _, there := c.seconds[j.key]; !there {
+			missing = append(missing, j)
+		}
+	}
+	return missing
+}
+
+// build compiles a graph, unless somebody has, and returns the seconds that took.
+func (c *compiled) build(j job) (seconds float64, err error) {
+	c.building.Lock()
+	defer c.building.Unlock()
+	if len(c.missing([]job{j})) == 0 {
+		return 0, nil
+	}
+	begin, inputs := time.Now(), j.inputs()
+	if _, err := j.exec.Compile(inputs...); err != nil {
+		return 0, fmt.Errorf("compiling %s: %w", j.key, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seconds == nil {
+		c.seconds = map[string]float64{}
+	}
+	c.seconds[j.key] = 0
+	return time.Since(begin).Seconds(), nil
+}
+
+// take returns the seconds of graphs that were compiled ahead, and forgets them.
+func (c *compiled) take(all []job) (seconds float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, j := range all {
+		seconds += c.seconds[j.key]
+		c.seconds[j.key] = 0
+	}
+	return seconds
+}
+
+// compileAhead compiles the graphs of the shapes to come while the run goes on, in
+// the order in which it needs them, where that takes long. The channel is closed at
+// the end.
+func (r *run) compileAhead(ctx context.Context) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if !r.engine.backend.SlowCompile {
+			return
+		}
+		for _, step := range r.firsts(r.result.Step) {
+			b, err := r.Batches.Make(step, 0, 1)
+			if err != nil || ctx.Err() != nil {
+				return // the step will say why
+			}
+			if b = r.engine.shaped(b, step); readable(b, r.Model) != nil {
+				return
+			}
+			in := r.engine.trainingInputs(b, step)
+			r.engine.compileAhead(ctx, &in)
+		}
+	}()
+	return done
+}
+
+// firsts returns the steps from one on at which the plan has a shape for the first
+// time.
+func (r *run) firsts(from int64) []int64 {
+	var steps []int64
+	seen := map[curriculum.Shape]bool{}
+	for _, s := range r.Plan.Stages() {
+		open := map[curriculum.Shape]bool{}
+		for _, f := range s.Batches {
+			if !seen[f.Shape] {
+				open[f.Shape] = true
+			}
+		}
+		for step := max(s.First, from); step < s.First+s.Steps && len(open) > 0; step++ {
+			if shape := r.Plan.BatchAt(step).Shape; open[shape] {
+				delete(open, shape)
+				seen[shape] = true
+				steps = append(steps, step)
+			}
+		}
+	}
+	return steps
+}
+
+// shaped returns the batch of a step with as many kept positions as it will have.
+func (e *engine) shaped(b *batch.Batch, step int64) *batch.Batch {
+	if e.learner == nil {
+		return b
+	}
+	own := *b
+	own.Route(*e.learner, step) // which places they are does not matter
+	return &own
+}
