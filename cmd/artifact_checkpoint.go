@@ -125,18 +125,12 @@ func (v checkpointView) fits() error {
 	if v.Model.Layers > len(v.Weights) { // so that no absurd number is believed below
 		return fault.Corruptf("%s: %d tensors for a model of %d layers", name, len(v.Weights), v.Model.Layers)
 	}
-	params := v.Model.Params()
-	if len(params) != len(v.Weights) {
-		return fault.Corruptf("%s: %d tensors, and the model has %d", name, len(v.Weights), len(params))
+	stored := map[string]safetensors.Tensor{}
+	for _, t := range v.Weights {
+		stored[t.Name] = safetensors.Tensor{Name: t.Name, Shape: t.Shape}
 	}
-	for _, p := range params {
-		i := slices.IndexFunc(v.Weights, func(t tensorView) bool { return t.Name == p.Name })
-		if i < 0 {
-			return fault.Corruptf("%s: the tensor %s is missing", name, p.Name)
-		}
-		if !slices.Equal(v.Weights[i].Shape, p.Shape) {
-			return fault.Corruptf("%s: the tensor %s has shape %v, and the model wants %v", name, p.Name, v.Weights[i].Shape, p.Shape)
-		}
+	if err := v.Model.Restorable(stored); err != nil { // with its own state
+		return fault.Corruptf("%s: %v", name, err)
 	}
 	return nil
 }

@@ -50,6 +50,12 @@ func (c Config) Restore(stored map[string]safetensors.Tensor) ([][]float32, erro
 	return c.take(m, 0)
 }
 
+// Restorable reports why Restore would refuse tensors, whose data is not needed.
+func (c Config) Restorable(stored map[string]safetensors.Tensor) error {
+	_, err := c.match(stored, false)
+	return err
+}
+
 // Adopt is Restore for training on: a head that is missing, or made for another
 // vocabulary or other classes, is drawn anew from the seed.
 func (c Config) Adopt(stored map[string]safetensors.Tensor, seed uint64) ([][]float32, error) {
@@ -158,11 +164,13 @@ func (c Config) match(stored map[string]safetensors.Tensor, newHead bool) (match
 	}
 	switch {
 	case len(wrong) > 0:
-		return m, fault.Mismatchf("the tensor %s has shape %v, and the model (%s) wants %v", wrong[0], m.tensors[wrong[0]].Shape, c, want[wrong[0]].shape)
-	case len(missing) > 0:
-		return m, fault.Mismatchf("there is no tensor %s, which the model (%s) needs", some(missing), c)
+		return m, fault.Mismatchf("the tensor %s has shape %v, and the model wants %v", wrong[0], m.tensors[wrong[0]].Shape, want[wrong[0]].shape)
+	case len(missing) == 1:
+		return m, fault.Mismatchf("the tensor %s is missing", missing[0])
+	case len(missing) > 1:
+		return m, fault.Mismatchf("the tensors %s are missing", some(missing))
 	case len(unknown) > 0:
-		return m, fault.Mismatchf("there is a tensor %s, which the model (%s) has not; it is of another one", some(unknown), c)
+		return m, fault.Mismatchf("the model has no tensor %s: the file is of another one", some(unknown))
 	}
 	return m, nil
 }

@@ -181,21 +181,21 @@ func TestHubMistakes(t *testing.T) {
 		model, says string
 		change      func(stored map[string]safetensors.Tensor)
 	}{
-		{"gpt2", "no tensor transformer.h.1.ln_1.bias, which", func(s map[string]safetensors.Tensor) { delete(s, "transformer.h.1.ln_1.bias") }},
+		{"gpt2", "the tensor transformer.h.1.ln_1.bias is missing", func(s map[string]safetensors.Tensor) { delete(s, "transformer.h.1.ln_1.bias") }},
 		{"gpt2", "transformer.wpe.weight has shape [8], and", func(s map[string]safetensors.Tensor) {
 			s["transformer.wpe.weight"] = safetensors.Tensor{Shape: []int{8}}
 		}},
-		{"gpt2", "h.2.ln_1.bias, which the model (GPT", func(s map[string]safetensors.Tensor) { s["h.2.ln_1.bias"] = s["transformer.ln_f.bias"] }},
+		{"gpt2", "the model has no tensor h.2.ln_1.bias", func(s map[string]safetensors.Tensor) { s["h.2.ln_1.bias"] = s["transformer.ln_f.bias"] }},
 		{"gpt2", "transformer.ln_f.bias is there twice, as transformer.ln_f.bias too", func(s map[string]safetensors.Tensor) {
 			s["ln_f.bias"] = s["transformer.ln_f.bias"]
 		}},
-		{"bert", "there is no tensor bert.encoder.layer.0.attention.self.query.weight,", func(s map[string]safetensors.Tensor) {
+		{"bert", "the tensor bert.encoder.layer.0.attention.self.query.weight is missing", func(s map[string]safetensors.Tensor) {
 			delete(s, "bert.encoder.layer.0.attention.self.query.weight")
 		}},
 		{"vit", "vit.embeddings.cls_token is stored as U8", func(s map[string]safetensors.Tensor) {
 			s["vit.embeddings.cls_token"] = safetensors.Tensor{Shape: []int{1, 1, 8}, DType: "U8"}
 		}},
-		{"gpt2-untied", "no tensor lm_head.weight", func(s map[string]safetensors.Tensor) { delete(s, "lm_head.weight") }},
+		{"gpt2-untied", "the tensor lm_head.weight is missing", func(s map[string]safetensors.Tensor) { delete(s, "lm_head.weight") }},
 	} {
 		config, stored := readHub(t, c.model)
 		c.change(stored)

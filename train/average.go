@@ -108,5 +108,5 @@ func (r *run) weightsOf(step int64) ([][]float32, error) {
 	if err := verify(path, st, modelFile); err != nil {
 		return nil, err
 	}
-	return readTensors(path, modelFile, r.engine.params)
+	return readWeightsOf(path, modelFile, r.Model)
 }

@@ -89,7 +89,7 @@ func (r *run) goOn(path string) error {
 	if st.Step != r.Plan.First() {
 		return fault.Mismatchf("%s is of step %d, and the plan begins at step %d", r.From, st.Step, r.Plan.First())
 	}
-	s, err := readCheckpoint(r.From, st, r.engine.params)
+	s, err := readCheckpoint(r.From, st, r.Model)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (r *run) restore(path string) error {
 	if st.Step > r.Plan.Steps() {
 		return fault.Mismatchf("%s: step %d of a plan of %d", path, st.Step, r.Plan.Steps())
 	}
-	s, err := readCheckpoint(path, st, r.engine.params)
+	s, err := readCheckpoint(path, st, r.Model)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,8 @@ import (
 
 // A checkpoint is a directory, checkpoints/step-0000001000 of a run:
 //
-//	model.safetensors      the weights, under Hugging Face's names
+//	model.safetensors      the weights, as Hugging Face's library stores them
+//	config.json            the model, as that library describes it: it opens the directory
 //	average.safetensors    their average, if the run keeps one: the weights to use
 //	optimizer.safetensors  AdamW's moments, as "moment1/NAME" and "moment2/NAME"
 //	learned.npy            what the routing policy has learned, if it learns
@@ -42,8 +43,8 @@ const (
 	stateFile        = "state.json"
 )
 
-// checkpointVersion is that of the layout above. Version 1 knew neither averages
-// nor policies that learn, and is otherwise the same.
+// checkpointVersion is that of the layout above. Version 1 knew neither averages,
+// nor policies that learn, nor config.json, and is otherwise the same.
 const checkpointVersion = 2
 
 // CheckpointState is what state.json holds.
@@ -92,14 +93,14 @@ func (st CheckpointState) encode() ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// writeCheckpoint writes a checkpoint of the run in dir, marks the best, and removes
+// writeCheckpoint writes a checkpoint of a model of the run in dir, marks the best, and removes
 // all but the newest keep, the best, and those that an average is made of. After an
 // error the checkpoints that were there still are.
-func writeCheckpoint(dir string, st CheckpointState, params []model.Param, s state, keep int) (string, error) {
+func writeCheckpoint(dir string, st CheckpointState, c model.Config, s state, keep int) (string, error) {
 	root := filepath.Join(dir, checkpointDir)
 	name := checkpointName(st.Step)
 	final, temporary := filepath.Join(root, name), filepath.Join(root, temporaryPrefix+name)
-	if err := fillCheckpoint(temporary, st, params, s); err != nil {
+	if err := fillCheckpoint(temporary, st, c, s); err != nil {
 		return "", fmt.Errorf("train: checkpoint: %w", errors.Join(err, os.RemoveAll(temporary)))
 	}
 	if err := discard(root, name); err != nil { // of the same step
@@ -118,7 +119,7 @@ func writeCheckpoint(dir string, st CheckpointState, params []model.Param, s sta
 }
 
 // fillCheckpoint writes the files of a checkpoint into a new directory.
-func fillCheckpoint(dir string, st CheckpointState, params []model.Param, s state) error {
+func fillCheckpoint(dir string, st CheckpointState, c model.Config, s state) error {
 	if err := os.RemoveAll(dir); err != nil { // left by a kill
 		return err
 	}
@@ -132,18 +133,18 @@ func fillCheckpoint(dir string, st CheckpointState, params []model.Param, s stat
 		st.Files[name] = hex.EncodeToString(sum.Sum(nil))
 		return err
 	}
-	tensors := func(values [][]float32, prefix string) (all []safetensors.Tensor) {
-		for i, p := range params {
+	moments := func(values [][]float32, prefix string) (all []safetensors.Tensor) {
+		for i, p := range c.Params() {
 			all = append(all, safetensors.Tensor{Name: prefix + p.Name, Shape: p.Shape, Data: values[i]})
 		}
 		return all
 	}
 	files := map[string][]safetensors.Tensor{
-		modelFile:     tensors(s.weights, ""),
-		optimizerFile: append(tensors(s.moment1, "moment1/"), tensors(s.moment2, "moment2/")...),
+		modelFile:     c.Store(s.weights),
+		optimizerFile: append(moments(s.moment1, "moment1/"), moments(s.moment2, "moment2/")...),
 	}
 	if s.average != nil {
-		files[averageFile] = tensors(s.average, "")
+		files[averageFile] = c.Store(s.average)
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		err := write(name, func(w io.Writer) error {
@@ -152,6 +153,13 @@ func fillCheckpoint(dir string, st CheckpointState, params []model.Param, s stat
 		if err != nil {
 			return err
 		}
+	}
+	err := write(configFile, func(w io.Writer) error {
+		_, err := w.Write(c.HubConfig())
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	if s.learned != nil {
 		if err := write(learnedFile, func(w io.Writer) error { return writeNumbers(w, s.learned) }); err != nil {

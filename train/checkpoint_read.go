@@ -31,7 +31,7 @@ func ReadCheckpointState(path string) (CheckpointState, error) {
 		return st, err
 	}
 	files := []string{modelFile, optimizerFile}
-	for _, name := range []string{averageFile, learnedFile} {
+	for _, name := range []string{configFile, averageFile, learnedFile} {
 		if _, ok := st.Files[name]; ok {
 			files = append(files, name)
 		}
@@ -105,23 +105,23 @@ func fileSum(path string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// readCheckpoint reads a checkpoint whose state was read and verified.
-func readCheckpoint(path string, st CheckpointState, params []model.Param) (s state, err error) {
-	if s.weights, err = readTensors(path, modelFile, params); err != nil {
+// readCheckpoint reads a checkpoint of a model whose state was read and verified.
+func readCheckpoint(path string, st CheckpointState, c model.Config) (s state, err error) {
+	if s.weights, err = readWeightsOf(path, modelFile, c); err != nil {
 		return s, err
 	}
 	moments, _, err := safetensors.Read(filepath.Join(path, optimizerFile))
 	if err != nil {
 		return s, err
 	}
-	if s.moment1, err = pick(moments, filepath.Join(path, optimizerFile), "moment1/", params); err != nil {
+	if s.moment1, err = pick(moments, filepath.Join(path, optimizerFile), "moment1/", c.Params()); err != nil {
 		return s, err
 	}
-	if s.moment2, err = pick(moments, filepath.Join(path, optimizerFile), "moment2/", params); err != nil {
+	if s.moment2, err = pick(moments, filepath.Join(path, optimizerFile), "moment2/", c.Params()); err != nil {
 		return s, err
 	}
 	if _, ok := st.Files[averageFile]; ok {
-		if s.average, err = readTensors(path, averageFile, params); err != nil {
+		if s.average, err = readWeightsOf(path, averageFile, c); err != nil {
 			return s, err
 		}
 	}
@@ -131,14 +131,18 @@ func readCheckpoint(path string, st CheckpointState, params []model.Param) (s st
 	return s, err
 }
 
-// readTensors reads the values of all parameters from a file of a checkpoint.
-func readTensors(path, file string, params []model.Param) ([][]float32, error) {
+// readWeightsOf reads a model's weights from a file of a checkpoint.
+func readWeightsOf(path, file string, c model.Config) ([][]float32, error) {
 	name := filepath.Join(path, file)
-	from, _, err := safetensors.Read(name)
+	stored, _, err := safetensors.Read(name)
 	if err != nil {
 		return nil, err
 	}
-	return pick(from, name, "", params)
+	weights, err := c.Restore(stored)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return weights, nil
 }
 
 // pick returns the values of all parameters, whose names in the file have a prefix.

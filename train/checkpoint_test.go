@@ -41,7 +41,7 @@ func saved(t testing.TB, dir string, keep int, steps ...int64) string {
 	for _, step := range steps {
 		var err error
 		st := CheckpointState{Step: step, Seconds: 0.1 + float64(step), HeldOut: 2.5, Recipe: "r", Corpus: "c", Model: tiny}
-		if path, err = writeCheckpoint(dir, st, tiny.Params(), bits(tiny.Params(), uint64(step)), keep); err != nil {
+		if path, err = writeCheckpoint(dir, st, tiny, bits(tiny.Params(), uint64(step)), keep); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -74,23 +74,23 @@ func TestCheckpointRoundTrip(t *testing.T) {
 	if st.Step != 7 || st.Seconds != 7.1 || st.HeldOut != 2.5 || st.Recipe != "r" || st.Corpus != "c" || fmt.Sprint(st.Model) != fmt.Sprint(tiny) {
 		t.Errorf("state %+v", st)
 	}
-	got, err := readCheckpoint(path, st, tiny.Params())
+	got, err := readCheckpoint(path, st, tiny)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sameState(t, got, bits(tiny.Params(), 7))
-	if got, want := fmt.Sprint(list(t, path)), "[average.safetensors learned.npy model.safetensors optimizer.safetensors state.json]"; got != want {
+	if got, want := fmt.Sprint(list(t, path)), "[average.safetensors config.json learned.npy model.safetensors optimizer.safetensors state.json]"; got != want {
 		t.Errorf("files %s, want %s", got, want)
 	}
 
 	other := tiny
 	other.Width = 16
-	if _, err := readCheckpoint(path, st, other.Params()); !errors.Is(err, fault.Mismatch) {
+	if _, err := readCheckpoint(path, st, other); !errors.Is(err, fault.Mismatch) {
 		t.Errorf("read for a wider model: %v", err)
 	}
 	other = tiny
 	other.Layers = 4
-	if _, err := readCheckpoint(path, st, other.Params()); !errors.Is(err, fault.Mismatch) {
+	if _, err := readCheckpoint(path, st, other); !errors.Is(err, fault.Mismatch) {
 		t.Errorf("read for a deeper model: %v", err)
 	}
 }
@@ -99,7 +99,7 @@ func TestCheckpointRoundTrip(t *testing.T) {
 // of the right kind that names the file.
 func TestDamagedCheckpoints(t *testing.T) {
 	path := saved(t, t.TempDir(), 2, 7)
-	for _, name := range []string{stateFile, modelFile, averageFile, optimizerFile, learnedFile} {
+	for _, name := range []string{stateFile, modelFile, configFile, averageFile, optimizerFile, learnedFile} {
 		file := filepath.Join(path, name)
 		good, err := os.ReadFile(file)
 		if err != nil {
@@ -227,12 +227,12 @@ func TestUnwritable(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(blocked, checkpointDir), nil, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := writeCheckpoint(blocked, CheckpointState{Step: 2}, tiny.Params(), bits(tiny.Params(), 2), 2); err == nil {
+		if _, err := writeCheckpoint(blocked, CheckpointState{Step: 2}, tiny, bits(tiny.Params(), 2), 2); err == nil {
 			t.Error("a checkpoint is written into a file")
 		}
 		return
 	}
-	if _, err := writeCheckpoint(dir, CheckpointState{Step: 2}, tiny.Params(), bits(tiny.Params(), 2), 2); !errors.Is(err, os.ErrPermission) {
+	if _, err := writeCheckpoint(dir, CheckpointState{Step: 2}, tiny, bits(tiny.Params(), 2), 2); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("a directory that cannot be written: %v", err)
 	}
 	intact(t, dir, path)
@@ -248,7 +248,7 @@ func intact(t *testing.T, dir, path string) {
 	if err != nil {
 		t.Error(err)
 	}
-	got, err := readCheckpoint(path, st, tiny.Params())
+	got, err := readCheckpoint(path, st, tiny)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func TestDiskFull(t *testing.T) {
 		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: 1 << 40}); err != nil {
 			t.Fatal(err)
 		}
-		if path, err := writeCheckpoint(dir, CheckpointState{Step: 2}, tiny.Params(), bits(tiny.Params(), 2), 2); err == nil {
+		if path, err := writeCheckpoint(dir, CheckpointState{Step: 2}, tiny, bits(tiny.Params(), 2), 2); err == nil {
 			t.Errorf("with files of at most %d bytes %s is written", limit, path)
 		}
 	}

@@ -213,7 +213,7 @@ func (r *run) write(s state) (string, error) {
 	if !math.IsInf(r.lowest, 1) {
 		st.Lowest = &r.lowest
 	}
-	return writeCheckpoint(r.Dir, st, r.engine.params, s, r.KeepCheckpoints)
+	return writeCheckpoint(r.Dir, st, r.Model, s, r.KeepCheckpoints)
 }
 
 // interrupted saves the run and returns why it ended early.

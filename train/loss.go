@@ -6,14 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gradus-ml/gradus/internal/fault"
-	"github.com/gradus-ml/gradus/internal/safetensors"
 	"github.com/gradus-ml/gradus/metric"
 	"github.com/gradus-ml/gradus/model"
 )
@@ -164,23 +162,11 @@ func readWeights(path string) (CheckpointState, [][]float32, error) {
 	if err := st.Model.Validate(); err != nil {
 		return st, nil, fault.Corruptf("%s: %w", filepath.Join(path, stateFile), err)
 	}
-	name := filepath.Join(path, st.Weights())
-	read, _, err := safetensors.Read(name)
-	if err != nil {
-		return st, nil, err
+	weights, err := readWeightsOf(path, st.Weights(), st.Model)
+	if errors.Is(err, fault.Mismatch) { // with its own state
+		err = fault.Corruptf("%v", err)
 	}
-	var weights [][]float32
-	for _, p := range st.Model.Params() {
-		t, ok := read[p.Name]
-		if !ok {
-			return st, nil, fault.Corruptf("%s: the tensor %s is missing", name, p.Name)
-		}
-		if !slices.Equal(t.Shape, p.Shape) {
-			return st, nil, fault.Corruptf("%s: the tensor %s has shape %v, and the model wants %v", name, p.Name, t.Shape, p.Shape)
-		}
-		weights = append(weights, t.Data)
-	}
-	return st, weights, nil
+	return st, weights, err
 }
 
 func (m *lossMetric) Info() metric.Info { return m.info }

@@ -44,7 +44,7 @@ func proxyWeights(c model.Config) [][]float32 {
 // the checkpoint's.
 func proxyOf(t testing.TB, run string, c model.Config, weights [][]float32) string {
 	t.Helper()
-	path, err := writeCheckpoint(run, CheckpointState{Step: 3, Recipe: "r", Corpus: "c", Model: c}, c.Params(), state{weights: weights, moment1: weights, moment2: weights}, 2)
+	path, err := writeCheckpoint(run, CheckpointState{Step: 3, Recipe: "r", Corpus: "c", Model: c}, c, state{weights: weights, moment1: weights, moment2: weights}, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +282,7 @@ func TestLossOpenRefuses(t *testing.T) {
 	of := func(c model.Config) string {
 		st := CheckpointState{Step: 3, Recipe: "r", Corpus: "c", Model: c}
 		weights := proxyWeights(tiny)
-		path, err := writeCheckpoint(t.TempDir(), st, tiny.Params(), state{weights: weights, moment1: weights, moment2: weights}, 2)
+		path, err := writeCheckpoint(t.TempDir(), st, tiny, state{weights: weights, moment1: weights, moment2: weights}, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -310,7 +310,7 @@ func TestLossOpenRefuses(t *testing.T) {
 		"half a state":      {spoilt(stateFile, func(b []byte) []byte { return b[:len(b)/2] }), fault.Corrupt, stateFile},
 		"another version":   {spoilt(stateFile, func(b []byte) []byte { return bytes.Replace(b, []byte(`"version": 2`), []byte(`"version": 9`), 1) }), fault.Mismatch, "version 9"},
 		"of a wider model":  {of(wider), fault.Corrupt, "the model wants [17 10]"},
-		"of a deeper model": {of(deeper), fault.Corrupt, "transformer.h.3.ln_1.weight is missing"},
+		"of a deeper model": {of(deeper), fault.Corrupt, "transformer.h.3.attn.c_attn.bias, transformer.h.3.attn.c_attn.weight, transformer.h.3.attn.c_proj.bias and 9 more are missing"},
 		"of no model":       {of(none), fault.Corrupt, "heads is 0"},
 	} {
 		if _, err := LossMetric(c.dir); !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) {

@@ -118,7 +118,7 @@ func end(t testing.TB, dir string) state {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := readCheckpoint(path, st, tiny.Params())
+	s, err := readCheckpoint(path, st, tiny)
 	if err != nil {
 		t.Fatal(err)
 	}

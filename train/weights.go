@@ -96,7 +96,7 @@ func (w *Weights) openCheckpoint(dir string) error {
 	c := st.Model
 	w.Model = &c
 	if w.files == nil {
-		w.files = []string{filepath.Join(dir, modelFile)}
+		w.files = []string{filepath.Join(dir, st.Weights())}
 	}
 	return nil
 }
