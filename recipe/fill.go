@@ -23,6 +23,7 @@ func (r *Recipe) fill() {
 		set(&r.Batch.AtLeast, 1)
 	}
 	r.Model.fill(r.weights)
+	r.fillMasking()
 	setTo(&r.Evaluate.Every, Amount{Value: 5, Percent: true})
 	if r.Evaluate.Corpus == nil {
 		setTo(&r.Evaluate.HeldOut, Amount{Value: 2, Percent: true})

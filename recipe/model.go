@@ -8,22 +8,23 @@ import (
 	"github.com/gradus-ml/gradus/train"
 )
 
-// Model is the network: a GPT, or one of the reader's own (external) of which
+// Model is the network: a GPT, a BERT, a ViT, or one of the reader's own (external) of which
 // only the number of layers is known.
 type Model struct {
 	Preset     string  `yaml:"preset,omitempty" json:"preset,omitempty" values:"{presets}" help:"a published model; what else is given goes before it"`
 	From       string  `yaml:"from,omitempty" json:"from,omitempty" help:"trained weights to begin with: a directory or .safetensors file of Hugging Face's library, a checkpoint or a run; what else is given must agree"`
-	Kind       string  `yaml:"kind,omitempty" json:"kind" values:"gpt|external" help:"external: a trainer of one's own takes the batches, and only layers is given"`
+	Kind       string  `yaml:"kind,omitempty" json:"kind" values:"gpt|bert|vit|external" help:"gpt predicts the next token, bert masked ones, vit the class of an image; external: a trainer of one's own takes the batches, and only layers is given"`
 	Vocabulary int     `yaml:"vocabulary,omitempty" json:"vocabulary,omitempty" least:"1" help:"the corpus's if not given"`
 	Context    int     `yaml:"context,omitempty" json:"context,omitempty" least:"1" help:"tokens of the longest row that the model can read; those of a sample if not given"`
 	Layers     int     `yaml:"layers,omitempty" json:"layers" least:"1" help:"transformer blocks"`
 	Width      int     `yaml:"width,omitempty" json:"width,omitempty" least:"1" help:"of a token's vector"`
 	Heads      int     `yaml:"heads,omitempty" json:"heads,omitempty" least:"1" help:"of attention; they divide width"`
+	Patch      int     `yaml:"patch,omitempty" json:"patch,omitempty" least:"1" help:"pixels on a side of the patches of a vit"`
 	Inner      int     `yaml:"inner,omitempty" json:"inner,omitempty" least:"1" help:"width inside the blocks' MLP; four times width if not given"`
 	Positions  string  `yaml:"positions,omitempty" json:"positions,omitempty" values:"learned|rotary" help:"how a token knows its place: from a table, or by turned queries and keys"`
 	Head       string  `yaml:"head,omitempty" json:"head,omitempty" values:"tied|untied" help:"the output matrix: the token embedding, or one of its own"`
 	Dropout    float64 `yaml:"dropout,omitempty" json:"dropout,omitempty" help:"share of the numbers that training sets to 0 after the embeddings, on attention's weights, and on what a block adds; 0 if not given"`
-	Epsilon    float64 `yaml:"epsilon,omitempty" json:"epsilon,omitempty" help:"of layer norms; 1e-5 if not given"`
+	Epsilon    float64 `yaml:"epsilon,omitempty" json:"epsilon,omitempty" help:"of layer norms; 1e-5 if not given, of bert and vit 1e-12"`
 }
 
 // fill sets what the file leaves open: to what trained weights are of, if any, to a
@@ -37,8 +38,10 @@ func (m *Model) fill(trained *train.Weights) {
 	if m.Kind == external {
 		return
 	}
-	set(&m.Positions, model.Learned)
-	set(&m.Head, "tied")
+	if m.Kind != model.ViT {
+		set(&m.Positions, model.Learned)
+		set(&m.Head, "tied")
+	}
 	if m.Inner == 4*m.Width { // as if it were not given
 		m.Inner = 0
 	}
@@ -50,14 +53,18 @@ func (m *Model) fill(trained *train.Weights) {
 // fillFrom sets what the file leaves open to what a model has.
 func (m *Model) fillFrom(c model.Config) {
 	set(&m.Kind, cmp.Or(c.Kind, model.GPT))
-	set(&m.Vocabulary, c.Vocabulary)
-	set(&m.Context, c.Context)
 	set(&m.Layers, c.Layers)
 	set(&m.Width, c.Width)
 	set(&m.Heads, c.Heads)
 	set(&m.Inner, c.Inner)
-	set(&m.Positions, c.Positions)
 	set(&m.Epsilon, c.Epsilon)
+	if c.Is(model.ViT) { // the rest follows from the images
+		set(&m.Patch, c.Image.Patch)
+		return
+	}
+	set(&m.Vocabulary, c.Vocabulary)
+	set(&m.Context, c.Context)
+	set(&m.Positions, c.Positions)
 	if c.Untied {
 		set(&m.Head, "untied")
 	}
@@ -66,7 +73,7 @@ func (m *Model) fillFrom(c model.Config) {
 func (r *Recipe) validateModel() error {
 	m := &r.Model
 	if m.Kind == "" {
-		return r.errorf("model", "it has no kind; there are gpt, and external for a trainer of one's own, or name a preset, or weights with from")
+		return r.errorf("model", "it has no kind; there are gpt, bert and vit, and external for a trainer of one's own, or name a preset, or weights with from")
 	}
 	if m.Layers < 1 {
 		return r.errorf("model", "it has no layers; give their number")
@@ -110,6 +117,14 @@ func (r *Recipe) ModelConfig(vocabulary int) model.Config {
 	if r.Model.Positions != model.Learned {
 		c.Positions = r.Model.Positions
 	}
+	switch r.Model.Kind {
+	case model.BERT:
+		c.Kind, c.Predict = model.BERT, r.Masking.Share.Of(1)
+	case model.ViT:
+		c.Kind, c.Vocabulary = model.ViT, 0
+		c.Image, c.Classes = r.imageConfig()
+		c.Context = c.Patches() + 1
+	}
 	if r.routes() {
 		c.Routed, c.Drop = r.Routing.Layers.of(c.Layers), r.Routing.Drop
 		c.Shared = route.Shares(r.policy())
@@ -123,14 +138,20 @@ func (b *Bound) setModel() error {
 	for i := range b.Sources {
 		have = max(have, b.Sources[i].Corpus.Meta().Vocabulary)
 	}
+	have, err := b.setMasking(have)
+	if err != nil {
+		return err
+	}
 	vocabulary := have
 	if r.Model.Vocabulary != 0 {
 		vocabulary = r.Model.Vocabulary
 	}
 	switch {
-	case r.External():
+	case r.External() || r.Sample.Images:
 	case vocabulary == 0:
 		return r.errorf("model", "the corpus does not say how large its vocabulary is; name it in vocabulary")
+	case vocabulary < have && b.masking != nil:
+		return r.errorf("model.vocabulary", "it is %d, and the corpus and its masking have %d tokens; name the token that masks in masking.mask, if the corpus has one", vocabulary, have)
 	case vocabulary < have:
 		return r.errorf("model.vocabulary", "it is %d and the corpus has %d tokens", vocabulary, have)
 	}

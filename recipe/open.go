@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/gradus-ml/gradus/batch"
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/internal/fault"
@@ -26,6 +27,7 @@ type Bound struct {
 	Warnings []string
 
 	config     curriculum.Config // that Plan was compiled from
+	masking    *batch.Masking    // nil: no token is masked
 	origin     *origin           // the run it goes on from; nil: none
 	evaluation *corpus.Corpus    // for evaluation only; nil: there is none
 	onlyHeld   *corpus.HoldOut   // all of evaluation
@@ -48,7 +50,9 @@ type Options struct {
 // compiled is an error of kind fault.Invalid with the line of the recipe; an
 // index of another corpus, or corpora of different tokenizers, fault.Mismatch.
 func Open(ctx context.Context, r *Recipe, o Options) (_ *Bound, err error) {
-	b := &Bound{Recipe: r}
+	bound := *r // what the corpora say is not the caller's
+	b := &Bound{Recipe: &bound}
+	r = b.Recipe
 	defer func() {
 		if err != nil {
 			b.Close()
@@ -58,6 +62,8 @@ func Open(ctx context.Context, r *Recipe, o Options) (_ *Bound, err error) {
 		if err := b.open(o); err != nil {
 			return nil, err
 		}
+	} else if r.Window() == 0 {
+		return nil, r.errorf("sample", "a plan without its corpus does not know how large images are; give length: N, the patches of an image and one")
 	} else {
 		b.Model = r.ModelConfig(max(r.Model.Vocabulary, 1))
 	}

@@ -68,6 +68,7 @@ func (b *Bound) openOrigin(path string) (err error) {
 	if o.recipe, err = Load(filepath.Join(run, FileName)); err != nil {
 		return fmt.Errorf("the run of %s: %w", path, err)
 	}
+	o.recipe.image = b.Recipe.image
 	if o.recipe.Hash() != st.Recipe {
 		return fault.Mismatchf("%s was made by recipe %s, and %s is %s", path, st.Recipe, o.recipe.Path(), o.recipe.Hash())
 	}

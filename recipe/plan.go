@@ -75,7 +75,7 @@ func (b *Bound) source(i int) (curriculum.Source, error) {
 	if bound.HeldOut != nil {
 		s.Excluded = bound.HoldsOut
 	}
-	if r.Sample.Documents { // every window is a unit, and fills its row
+	if r.Sample.Documents { // every window and every image is a unit, and fills its row
 		s.Units = bound.Units
 	}
 	return s, nil

@@ -19,6 +19,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/train"
 )
@@ -43,6 +44,8 @@ type Recipe struct {
 	Budget     Budget     `yaml:"budget" json:"budget" help:"when the run ends, and the clock that everything follows"`
 	Curriculum []Metric   `yaml:"curriculum,omitempty" json:"curriculum,omitempty" help:"metrics with their paces; a sample must be admitted by all"`
 	Control    string     `yaml:"control,omitempty" json:"control,omitempty" values:"reverse|random" help:"compare the curriculum with pools of the same sizes: the hardest samples first, or any"`
+	Masking    *Masking   `yaml:"masking,omitempty" json:"masking,omitempty" help:"which tokens a model of kind bert has to tell from the rest"`
+	Augment    *Augment   `yaml:"augment,omitempty" json:"augment,omitempty" help:"how images are changed each time that they come; evaluations have them as they are"`
 	Routing    *Routing   `yaml:"routing,omitempty" json:"routing,omitempty" help:"which tokens the middle layers see"`
 	Shapes     int        `yaml:"shapes,omitempty" json:"shapes,omitempty" least:"1" help:"most distinct batch shapes; 16 if not given"`
 	Model      Model      `yaml:"model" json:"model" help:"the network"`
@@ -51,9 +54,10 @@ type Recipe struct {
 	Checkpoint Checkpoint `yaml:"checkpoint,omitempty" json:"checkpoint" help:"when the run is saved, besides its end"`
 	Stop       *Stop      `yaml:"stop,omitempty" json:"stop,omitempty" help:"when the run ends before its budget does"`
 
-	path string
-	text []byte
-	tree *ast.File // for the lines of messages
+	path  string
+	text  []byte
+	tree  *ast.File     // for the lines of messages
+	image *corpus.Image // of the sources, once they are open; nil: text
 
 	weights *train.Weights // of Model.From; nil: none
 }
@@ -67,12 +71,13 @@ type Source struct {
 	Weight *Pace  `yaml:"weight,omitempty" json:"weight,omitempty" help:"share of the rows, in proportion to the other weights; 1 if not given"`
 }
 
-// Sample says what a sample is: a window of so many tokens, or a document; and
-// how documents are arranged in rows of at most Length tokens (package arrange).
+// Sample says what a sample is: a window of so many tokens, a document, or an
+// image; and how documents are arranged in rows of at most Length tokens (package arrange).
 type Sample struct {
 	Window    int    `yaml:"window,omitempty" json:"window,omitempty" least:"1" help:"tokens of a sample, cut from the concatenated documents"`
 	Documents bool   `yaml:"documents,omitempty" json:"documents,omitempty" help:"every document is a sample"`
-	Length    int    `yaml:"length,omitempty" json:"length,omitempty" least:"1" help:"tokens of the longest row, with documents"`
+	Images    bool   `yaml:"images,omitempty" json:"images,omitempty" help:"every document is an image and a sample, its row the patches that the model sees, and the class token"`
+	Length    int    `yaml:"length,omitempty" json:"length,omitempty" least:"1" help:"tokens of the longest row, with documents; of an image, which says so itself, for a plan without its corpus"`
 	Arrange   string `yaml:"arrange,omitempty" json:"arrange,omitempty" values:"pad|pack|decompose|bucket" help:"pad: one document a row, cut off; pack: several side by side; decompose: parts whose lengths are powers of two; bucket: one a row, the shortest row that holds it"`
 	Shortest  int    `yaml:"shortest,omitempty" json:"shortest,omitempty" least:"1" help:"tokens of the shortest row of decompose; it and length are powers of two"`
 	Lengths   []int  `yaml:"lengths,omitempty" json:"lengths,omitempty" help:"tokens of the rows of bucket, ascending; the last is length"`

@@ -113,7 +113,7 @@ func TestMistakes(t *testing.T) {
 		"two lengths":         {"metric: rarity\n    by: percentile", "metric: length\n    apply: reshape", "2 metrics shape the batch; only one can"},
 		"by and apply":        {"apply: truncate", "apply: truncate\n    by: value", "a length that is applied admits every sample; leave 'by' out"},
 		"no metric":           {"metric: rarity", "metric: ''", "run.yaml:8: curriculum[0]: it names no metric"},
-		"no model":            {"kind: gpt, ", "", "run.yaml:18: model: it has no kind; there are gpt, and external"},
+		"no model":            {"kind: gpt, ", "", "run.yaml:18: model: it has no kind; there are gpt, bert and vit, and external"},
 		"many layers":         {"layers: 6", "layers: 1000", "run.yaml:18: model.layers: it is 1000; it must be at most 256"},
 		"external layers":     {"layers: inner\n  keep: {kind: linear, from: 64, to: 256, step: 32, until: 70%}\nmodel: {kind: gpt, layers: 6, width: 128, heads: 4, positions: learned}", "layers: [3, 2]\n  keep: 64\nmodel: {kind: external, layers: 6}", "routing.layers: routed layers [3 2]; name layers of 0 to 5 in ascending order"},
 		"a huge batch":        {"size: 8", "size: 2_000_000", "run.yaml:5: batch.size: a batch of 2000000 samples of 256 tokens is more than"},

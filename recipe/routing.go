@@ -161,12 +161,26 @@ func (b *Bound) alwaysTokens() []int32 {
 	return slices.Compact(tokens)
 }
 
-// special returns the special tokens of the corpora.
+// special returns the special tokens: those of the corpora, and of the masking all
+// but the one that masks.
 func (b *Bound) special() []int32 {
+	tokens := b.endOfDocument()
+	if m := b.masking; m != nil {
+		tokens = append(tokens, m.Special...)
+		if m.Separator >= 0 {
+			tokens = append(tokens, m.Separator)
+		}
+	}
+	slices.Sort(tokens)
+	return slices.Compact(tokens)
+}
+
+// endOfDocument returns the tokens of the corpora that end a document.
+func (b *Bound) endOfDocument() []int32 {
 	var tokens []int32
 	for i := range b.Sources {
-		if end := b.Sources[i].Corpus.Meta().EndOfDocument; end >= 0 {
-			tokens = append(tokens, int32(end))
+		if end := int32(b.Sources[i].Corpus.Meta().EndOfDocument); end >= 0 && !slices.Contains(tokens, end) {
+			tokens = append(tokens, end)
 		}
 	}
 	return tokens

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -24,6 +25,7 @@ func (b *Bound) Batches() (*batch.Maker, error) {
 			c.Shaper, _ = batch.LookupShaper(m.Apply)
 		}
 	}
+	c.Masking, c.Images = b.masking, b.images()
 	maker, err := batch.NewMaker(c)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.path, err)
@@ -44,6 +46,10 @@ func (b *Bound) RateFactor(step int64) float64 {
 // evaluationRows is the batch size of evaluations: they keep no gradients, and
 // two of them run at once.
 const evaluationRows = 8
+
+// evaluationTokens is about how many tokens a batch of images has in an
+// evaluation; one has few.
+const evaluationTokens = 2048
 
 // held is held-out text.
 type held struct {
@@ -89,13 +95,27 @@ func (b *Bound) Evaluation() ([]*batch.Batch, error) {
 		if limit > 0 && len(texts) > 1 {
 			limit = max(int64(float64(limit)*float64(h.text.Tokens())/float64(total)), 1)
 		}
-		more, err := batch.Evaluation(h.corpus, h.text, b.Recipe.Window(), evaluationRows, limit, nil)
+		more, err := b.evaluationOf(h, limit)
 		if err != nil {
 			return nil, err
 		}
 		batches = append(batches, more...)
 	}
 	return batches, nil
+}
+
+// evaluationOf returns the batches of some held-out text or images, of which at
+// most limit tokens.
+func (b *Bound) evaluationOf(h held, limit int64) ([]*batch.Batch, error) {
+	window := b.Recipe.Window()
+	if !b.Recipe.Sample.Images {
+		return batch.Evaluation(h.corpus, h.text, window, evaluationRows, limit, b.masking)
+	}
+	images := 0
+	if limit > 0 {
+		images = int(min(max(limit/int64(window), 1), math.MaxInt32))
+	}
+	return batch.EvaluationImages(h.corpus, h.text, window, max(evaluationRows, evaluationTokens/window), images)
 }
 
 // Fingerprint names the text of the run: the corpora, and the one it is evaluated

@@ -7,8 +7,12 @@ import (
 	"github.com/gradus-ml/gradus/corpus"
 )
 
-// Window returns the tokens of a full-length row.
+// Window returns the tokens of a full-length row; 0 for images whose corpus is not
+// open yet, if the recipe does not say.
 func (r *Recipe) Window() int {
+	if r.Sample.Images {
+		return r.imageTokens()
+	}
 	if r.Sample.Documents {
 		return r.Sample.Length
 	}
@@ -17,7 +21,7 @@ func (r *Recipe) Window() int {
 
 // Cut returns how the corpus is cut into samples.
 func (r *Recipe) Cut() corpus.Cut {
-	return corpus.Cut{Window: r.Sample.Window, Documents: r.Sample.Documents}
+	return corpus.Cut{Window: r.Sample.Window, Documents: r.Sample.Documents || r.Sample.Images}
 }
 
 // Lengths returns the tokens of a row of each bucket, ascending; the last is the
@@ -45,16 +49,22 @@ const mostLengths = 1 << 10
 
 func (r *Recipe) validateSample() error {
 	s := r.Sample
-	if (s.Window > 0) == s.Documents {
-		return r.errorf("sample", "give either window: N (tokens) or documents: true with length: N")
+	kinds := 0
+	for _, given := range []bool{s.Window > 0, s.Documents, s.Images} {
+		if given {
+			kinds++
+		}
+	}
+	if kinds != 1 {
+		return r.errorf("sample", "give either window: N (tokens), or documents: true with length: N, or images: true")
 	}
 	if !s.Documents {
 		for _, k := range []struct {
 			key   string
 			given bool
-		}{{"length", s.Length != 0}, {"arrange", s.Arrange != ""}, {"shortest", s.Shortest != 0}, {"lengths", s.Lengths != nil}, {"step", s.Step != 0}} {
+		}{{"length", s.Length != 0 && !s.Images}, {"arrange", s.Arrange != ""}, {"shortest", s.Shortest != 0}, {"lengths", s.Lengths != nil}, {"step", s.Step != 0}} {
 			if k.given {
-				return r.errorf("sample."+k.key, "it goes with documents; a window has its length already")
+				return r.errorf("sample."+k.key, "it goes with documents; a window and an image have their length already")
 			}
 		}
 		return nil
@@ -124,7 +134,7 @@ func (r *Recipe) validateBucket() error {
 const mostStepTokens = 1 << 28
 
 func (r *Recipe) validateBatch() error {
-	b, full := r.Batch, r.Window()
+	b, full := r.Batch, max(r.Window(), 1)
 	switch {
 	case b.Size == 0 && b.Tokens == 0:
 		return r.errorf("batch.size", "it is 0 or missing; give size: N, the rows of a step, or tokens: N, and as many rows as fit are taken")

@@ -146,6 +146,11 @@ func (b *Bound) openSource(i int, s *BoundSource, dir string) error {
 	if s.Corpus, err = r.openCorpus(form, from.Corpus); err != nil {
 		return fmt.Errorf("%s: %w", r.place(r.sourceAt(i, "corpus")), err)
 	}
+	if r.Sample.Images {
+		if err := r.bindImages(i, s.Corpus); err != nil {
+			return err
+		}
+	}
 	cut := func(err error) error {
 		if s.Name != "" {
 			err = fmt.Errorf("%s: %w", s.words(), err)
@@ -202,6 +207,8 @@ func packDir(dir string, source int) string {
 // tables.
 func (r *Recipe) arrange(s *corpus.Samples, dir string) (arrange.Arrangement, error) {
 	switch {
+	case r.Sample.Images:
+		return arrange.Images(s, r.Window())
 	case !r.Sample.Documents:
 		return arrange.Windows(s)
 	case r.Sample.Arrange == "pack":
@@ -226,6 +233,8 @@ func (b *Bound) agree(at, what string, theirs corpus.Meta) error {
 	}
 	unknown := func(m corpus.Meta) bool { return m.Tokenizer == "" || m.Vocabulary == 0 }
 	switch {
+	case b.Recipe.Sample.Images && !ours.Image.Same(theirs.Image):
+		return refuse("%s has images of %s and %s of %s; prepare both alike, with the same classes in the same order", what, theirs.Image, first, ours.Image)
 	case unknown(ours) && unknown(theirs):
 		b.warn(at, "neither %s nor %s says with which tokenizer it was prepared; that their tokens mean the same is taken on trust", what, first)
 	case unknown(ours):

@@ -47,7 +47,7 @@ func (r *Recipe) openWeights() error {
 		given, have any
 	}{
 		{"kind", m.Kind, c.Kind}, {"vocabulary", m.Vocabulary, c.Vocabulary}, {"context", m.Context, c.Context},
-		{"layers", m.Layers, c.Layers}, {"width", m.Width, c.Width}, {"heads", m.Heads, c.Heads}, {"inner", m.Inner, c.Inner},
+		{"layers", m.Layers, c.Layers}, {"width", m.Width, c.Width}, {"heads", m.Heads, c.Heads}, {"inner", m.Inner, c.Inner}, {"patch", m.Patch, c.Image.Patch},
 		{"positions", m.Positions, c.Positions}, {"head", m.Head, head}, {"epsilon", m.Epsilon, c.Epsilon},
 	} {
 		if !reflect.ValueOf(k.given).IsZero() && k.given != k.have {
