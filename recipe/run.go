@@ -205,7 +205,7 @@ func (b *Bound) Training(dir string) (train.Config, error) {
 			Model: b.Model.String(), Parameters: b.Model.Parameters(), Steps: b.Plan.Steps(),
 			Clock: r.Budget.Clock, Budget: total, Backend: train.GoBackend, Rate: r.Optimizer.Rate,
 		},
-		Model: b.Model, Optimizer: r.OptimizerConfig(), Average: r.average(), Accumulate: r.Batch.Accumulate,
+		Tokenizer: b.Sources[0].Corpus.Meta().Tokenizer, Model: b.Model, Optimizer: r.OptimizerConfig(), Average: r.average(), Accumulate: r.Batch.Accumulate,
 		Plan: b.Plan, Clock: curriculum.Clock(r.Budget.Clock), Metrics: b.Metrics(),
 		Batches: maker, Evaluation: evaluation,
 		EvaluateEvery: r.Evaluate.Every.Of(total), CheckpointEvery: r.Checkpoint.Every.Of(total), KeepCheckpoints: r.Checkpoint.Keep,

@@ -13,6 +13,7 @@ import (
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/internal/spell"
 	"github.com/gradus-ml/gradus/pace"
+	"github.com/gradus-ml/gradus/tokenizer"
 )
 
 // sources returns the corpora of the run; a single one has no name.
@@ -110,6 +111,26 @@ func (r *Recipe) openCorpus(form corpus.Form, names Names) (*corpus.Corpus, erro
 	return corpus.OpenAs(form, found...)
 }
 
+// openSourceCorpus opens the corpus of a source.
+func (r *Recipe) openSourceCorpus(s Source) (*corpus.Corpus, error) {
+	form := corpus.Auto
+	if s.DType != "" {
+		form, _ = corpus.ParseForm(s.DType) // settled
+	}
+	return r.openCorpus(form, s.Corpus)
+}
+
+// Tokenizer returns the tokenizer that the recipe's first corpus was made with. It
+// opens that corpus, and no index.
+func (r *Recipe) Tokenizer() (tokenizer.Tokenizer, error) {
+	c, err := r.openSourceCorpus(r.sources()[0])
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return tokenizer.OfCorpus(c.Paths(), c.Meta().Tokenizer, c.Meta().EndOfDocument)
+}
+
 // openSources fills Sources, all but what is held out.
 func (b *Bound) openSources(dir string) error {
 	r := b.Recipe
@@ -138,12 +159,8 @@ func (b *Bound) openSource(i int, s *BoundSource, dir string) error {
 	if len(from.Corpus) == 0 {
 		return r.errorf(r.sourceAt(i, "corpus"), "it is not named; give the prefix of a corpus that 'gradus prepare' wrote")
 	}
-	form := corpus.Auto
-	if from.DType != "" {
-		form, _ = corpus.ParseForm(from.DType) // settled
-	}
 	var err error
-	if s.Corpus, err = r.openCorpus(form, from.Corpus); err != nil {
+	if s.Corpus, err = r.openSourceCorpus(from); err != nil {
 		return fmt.Errorf("%s: %w", r.place(r.sourceAt(i, "corpus")), err)
 	}
 	if r.Sample.Images {

@@ -49,18 +49,19 @@ const checkpointVersion = 2
 
 // CheckpointState is what state.json holds.
 type CheckpointState struct {
-	Version  int               `json:"version"`
-	Step     int64             `json:"step"`               // steps completed
-	Seconds  float64           `json:"seconds"`            // spent in them
-	HeldOut  float64           `json:"held_out,omitempty"` // the last held-out loss, in nats a label; 0: none yet
-	Lowest   *float64          `json:"lowest,omitempty"`   // the lowest one so far
-	Best     *Best             `json:"best,omitempty"`     // the best checkpoint of the run so far
-	Averaged []int64           `json:"averaged,omitempty"` // the checkpoints whose mean the average is, if it is that; this one may be one
-	Recipe   string            `json:"recipe"`             // hash of the recipe
-	Corpus   string            `json:"corpus"`             // fingerprint
-	Model    model.Config      `json:"model"`
-	Files    map[string]string `json:"files"`    // SHA-256 of the other files, in hexadecimal
-	Checksum string            `json:"checksum"` // SHA-256 of this file with nothing here
+	Version   int               `json:"version"`
+	Step      int64             `json:"step"`                // steps completed
+	Seconds   float64           `json:"seconds"`             // spent in them
+	HeldOut   float64           `json:"held_out,omitempty"`  // the last held-out loss, in nats a label; 0: none yet
+	Lowest    *float64          `json:"lowest,omitempty"`    // the lowest one so far
+	Best      *Best             `json:"best,omitempty"`      // the best checkpoint of the run so far
+	Averaged  []int64           `json:"averaged,omitempty"`  // the checkpoints whose mean the average is, if it is that; this one may be one
+	Recipe    string            `json:"recipe"`              // hash of the recipe
+	Corpus    string            `json:"corpus"`              // fingerprint
+	Tokenizer string            `json:"tokenizer,omitempty"` // name of the tokenizer that the corpus was made with; empty: not known
+	Model     model.Config      `json:"model"`
+	Files     map[string]string `json:"files"`    // SHA-256 of the other files, in hexadecimal
+	Checksum  string            `json:"checksum"` // SHA-256 of this file with nothing here
 }
 
 // A Best is the checkpoint with the lowest held-out loss, of those that were

@@ -208,7 +208,7 @@ func (r *run) write(s state) (string, error) {
 	}
 	st := CheckpointState{
 		Step: r.result.Step, Seconds: r.seconds, HeldOut: r.result.HeldOut, Best: r.best, Averaged: r.averaged,
-		Recipe: r.Run.Recipe, Corpus: r.Run.Corpus, Model: r.Model,
+		Recipe: r.Run.Recipe, Corpus: r.Run.Corpus, Tokenizer: r.Tokenizer, Model: r.Model,
 	}
 	if !math.IsInf(r.lowest, 1) {
 		st.Lowest = &r.lowest

@@ -34,6 +34,7 @@ type Config struct {
 	Weights string
 
 	Run       runlog.Run // what the log says of the run; Recipe and Corpus guard a resume
+	Tokenizer string     // name of the corpus's, for whoever uses a checkpoint; empty: not known
 	Model     model.Config
 	Optimizer Optimizer
 	Average   Average // of the weights; the zero value: none
