@@ -1,6 +1,6 @@
 package model
 
-import "math"
+import "github.com/gradus-ml/gradus/route"
 
 // FLOPs returns the floating-point operations of one training step on a batch of
 // rows of length tokens, where routed layers keep kept of them: three times the
@@ -16,7 +16,7 @@ func (c Config) FLOPs(rows, length, kept int) float64 {
 	}
 	forward := float64(c.Layers-len(c.Routed)) * layer(length)
 	for i := range c.Routed {
-		forward += layer(keptBy(length, kept, c.drop(i)))
+		forward += layer(route.Kept(length, kept, c.drop(i)))
 	}
 	switch {
 	case c.Is(BERT): // the head's own layer, then the vocabulary
@@ -29,11 +29,4 @@ func (c Config) FLOPs(rows, length, kept int) float64 {
 		forward += 2 * float64(length) * d * float64(c.Vocabulary)
 	}
 	return 3 * float64(rows) * forward
-}
-
-// keptBy returns how many tokens a layer keeps that drops the share drop of those
-// that a stage drops.
-func keptBy(length, kept int, drop float64) int {
-	dropped := math.Round(drop * float64(length-kept))
-	return int(math.Max(1, math.Min(float64(length), float64(length)-dropped)))
 }
