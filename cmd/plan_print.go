@@ -22,6 +22,9 @@ func printPlan(out io.Writer, v planView) error {
 		fmt.Fprintf(&b, ", %s parameters", count(v.Parameters))
 	}
 	fmt.Fprintf(&b, "\n%s\n", v.Sample)
+	if v.Routing != "" {
+		fmt.Fprintln(&b, v.Routing)
+	}
 	v.printSources(&b)
 	if v.From != nil {
 		printOrigin(&b, v.From)

@@ -17,6 +17,7 @@ type planView struct {
 	Sample     string     `json:"sample"`               // what fills a row, in words
 	Units      string     `json:"units"`                // what pools count: samples, or units made of them
 	Control    string     `json:"control,omitempty"`
+	Routing    string     `json:"routing,omitempty"` // in words, where it is more than random-ltd of one number of tokens
 	HeldOut    string     `json:"held_out,omitempty"`
 	Clock      string     `json:"clock"`
 	Schedule   bool       `json:"schedule,omitempty"` // without samples
@@ -98,7 +99,7 @@ func viewPlan(b *recipe.Bound) planView {
 	r, plan := b.Recipe, b.Plan
 	schedule := b.Sources == nil
 	v := planView{
-		Name: r.Name, Recipe: r.Hash(), Sample: sampleWords(r), Units: unitWords(r), Control: r.Control, HeldOut: b.HeldOut(), Clock: r.Budget.Clock,
+		Name: r.Name, Recipe: r.Hash(), Sample: sampleWords(r), Units: unitWords(r), Control: r.Control, Routing: routingWords(b), HeldOut: b.HeldOut(), Clock: r.Budget.Clock,
 		Schedule: schedule, Warnings: append([]string{}, b.Warnings...), Metrics: append([]string{}, b.Metrics()...),
 		From: b.Origin(), Start: costAt(plan.PositionAt(plan.First())), Shapes: plan.Shapes(), Samples: b.Samples(), Pool: -1,
 	}
@@ -205,6 +206,30 @@ func modelWords(b *recipe.Bound, counted bool) string {
 		return fmt.Sprintf("GPT, %d layers of width %d, %d heads, context %d, the corpus's vocabulary", m.Layers, m.Width, m.Heads, m.Context)
 	}
 	return m.String()
+}
+
+// routingWords says what a plan's number of kept tokens does not: a policy other
+// than random-ltd, shares of layers, and what is always kept. Empty: nothing.
+func routingWords(b *recipe.Bound) string {
+	r := b.Recipe.Routing
+	if len(b.Model.Routed) == 0 {
+		return ""
+	}
+	always := r.Always.String()
+	if r.Policy == "random-ltd" && r.Drop == nil && always == "" {
+		return ""
+	}
+	words := fmt.Sprintf("%s in layers %s", r.Policy, ranges(b.Model.Routed))
+	if r.Drop != nil {
+		words += fmt.Sprintf(", which drop %v times as many tokens", r.Drop)
+	}
+	if always != "" {
+		words += "; always seen: " + always
+	}
+	if b.Recipe.Learns() {
+		words += "; which tokens they see depends on the losses of the run"
+	}
+	return words
 }
 
 // sampleWords says what a recipe's samples are, and what a row holds of them.

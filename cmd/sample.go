@@ -14,7 +14,7 @@ import (
 func newSample() *cobra.Command {
 	var step int64
 	var rank, world int
-	var asJSON bool
+	var kept, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "sample RECIPE --step N",
 		Short: "Show which samples a step trains on, and why",
@@ -25,7 +25,9 @@ Where a row holds several documents, or a part of one, they are listed.
 
 It asks the plan, so it needs no run, and any step may be asked for in any order.
 With --rank and --world it prints one rank's share; the shares of all ranks make
-up the step. Where a recipe mixes sources, ids are written NAME:ID. RECIPE may
+up the step. --kept adds the positions that each routed layer sees of each row; a
+policy that learns from the losses, such as token-bypass, tells them only in a run.
+Where a recipe mixes sources, ids are written NAME:ID. RECIPE may
 also be the directory of a run, which keeps its plan.`,
 		Example: "  gradus sample recipes/small.yaml --step 100\n  gradus sample recipes/small.yaml --step 100 --rank 3 --world 8",
 		Args:    cobra.ExactArgs(1),
@@ -48,6 +50,11 @@ also be the directory of a run, which keeps its plan.`,
 			if err != nil {
 				return err
 			}
+			if kept || b.Recipe.Learns() {
+				if v.Routing, err = viewRouted(b, step, rank, world); err != nil {
+					return err
+				}
+			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), v)
 			}
@@ -58,6 +65,7 @@ also be the directory of a run, which keeps its plan.`,
 	f.Int64Var(&step, "step", 0, "the step, from 0")
 	f.IntVar(&rank, "rank", 0, "whose share")
 	f.IntVar(&world, "world", 1, "of how many")
+	f.BoolVar(&kept, "kept", false, "show the positions that each routed layer sees")
 	f.BoolVar(&asJSON, "json", false, "print the step as JSON")
 	return cmd
 }
@@ -68,7 +76,8 @@ type stepView struct {
 	Digest string `json:"digest"` // of the whole step, all ranks
 	Pool   int64  `json:"pool"`   // units that the step is drawn from
 	curriculum.Shape
-	Samples []unitView `json:"samples"`
+	Samples []unitView  `json:"samples"`
+	Routing *routedView `json:"routing,omitempty"` // what routed layers see, where it was asked for
 }
 
 func viewStep(b *recipe.Bound, step int64, rank, world int) (stepView, error) {
@@ -103,6 +112,9 @@ func printStep(out io.Writer, v stepView) error {
 			printMeasures(&b, "        ", p.Metrics)
 		}
 		printMeasures(&b, "    ", u.Metrics)
+	}
+	if v.Routing != nil {
+		v.Routing.print(&b)
 	}
 	_, err := out.Write(b.Bytes())
 	return err

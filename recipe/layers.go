@@ -116,7 +116,9 @@ type Always struct {
 }
 
 // MarshalJSON writes a list as a recipe does.
-func (a Always) MarshalJSON() ([]byte, error) {
+func (a Always) MarshalJSON() ([]byte, error) { return json.Marshal(a.list()) }
+
+func (a Always) list() []any {
 	list := []any{}
 	for _, word := range a.words() {
 		if *word.is {
@@ -126,7 +128,12 @@ func (a Always) MarshalJSON() ([]byte, error) {
 	for _, token := range a.Tokens {
 		list = append(list, token)
 	}
-	return json.Marshal(list)
+	return list
+}
+
+// String lists what is seen; empty: nothing.
+func (a Always) String() string {
+	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(a.list())), ", "), "[]")
 }
 
 type alwaysWord struct {
