@@ -202,7 +202,7 @@ evaluate: {held_out: 0}
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Learner.Policy, c.Model.Shared = policy, false // a gather for each layer: the same tokens
+		c.Learner.Policy = policy
 		if _, err := train.Train(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
