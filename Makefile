@@ -8,7 +8,7 @@ PYTHON ?= python3
 # Tiny Shakespeare, 1,115,394 bytes; not part of the repository.
 SHAKESPEARE ?= ../shared/data/tinyshakespeare.txt
 
-.PHONY: build test race fuzz bench bench-analyze bench-curriculum lint golden check-nanogpt check-kills check-laws check-billion check-deepspeed demo
+.PHONY: build test race fuzz bench bench-analyze bench-curriculum bench-train lint golden check-nanogpt check-kills check-laws check-billion check-deepspeed demo
 
 build: ## the program, as ./gradus
 	$(GO) build -o gradus ./cmd/gradus
@@ -39,6 +39,10 @@ bench-analyze: build ## analyze against a bare loop and, if PYTHON has it, DeepS
 bench-curriculum: ## plans and samplers against bare loops and, if PYTHON has it, DeepSpeed: evidence/curriculum; BENCHFLAGS=-large for 10^9 samples
 	$(GO) build -buildvcs=auto -o bin/bench-curriculum ./bench/curriculum
 	bin/bench-curriculum -python "$(PYTHON)" $(BENCHFLAGS)
+
+bench-train: ## training steps on the backends that work here, and in PyTorch if PYTHON has it: evidence/train; BENCHTAGS=xla,onnx builds those in
+	$(GO) build -buildvcs=auto -tags "$(BENCHTAGS)" -o bin/bench-train ./bench/train
+	bin/bench-train -python "$(PYTHON)" $(BENCHFLAGS)
 
 lint: ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }

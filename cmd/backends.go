@@ -17,6 +17,7 @@ type backendReport struct {
 	Works   bool   `json:"works"`
 	Why     string `json:"why,omitempty"` // it does not
 	Library string `json:"library,omitempty"`
+	Path    string `json:"path,omitempty"` // of the library
 	On      string `json:"on,omitempty"`
 	Devices int    `json:"devices,omitempty"`
 	// Precision is that of matrix products, if a run does not choose.
@@ -94,7 +95,7 @@ func tryBackend(name string) (backendReport, error) {
 		return r, err
 	}
 	defer b.Close()
-	r.Library, r.On, r.Devices, r.Fused, r.Precision = b.Library, b.On, b.Devices, b.Fused, "float32"
+	r.Library, r.Path, r.On, r.Devices, r.Fused, r.Precision = b.Library, b.Path, b.On, b.Devices, b.Fused, "float32"
 	if b.BFloat16 {
 		r.Precision = "bfloat16"
 	}
@@ -108,7 +109,7 @@ func tryBackend(name string) (backendReport, error) {
 func printBackends(out io.Writer, reports []backendReport) {
 	for _, r := range reports {
 		if r.Works {
-			fmt.Fprintf(out, "%-9s works on %s, in %s: %s\n", r.Name, r.On, r.Precision, r.Library)
+			fmt.Fprintf(out, "%-9s works on %s, in %s: %s\n", r.Name, r.On, r.Precision, strings.TrimSpace(r.Library+" "+r.Path))
 			continue
 		}
 		fmt.Fprintf(out, "%-9s does not work here: %s\n", r.Name, strings.TrimPrefix(r.Why, "backend "+r.Name+": "))

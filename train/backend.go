@@ -19,6 +19,7 @@ const GoBackend = "go:ops_sequential"
 type Backend struct {
 	Name    string // go, onnx, xla:cpu or xla:cuda
 	Library string // what computes, with its version
+	Path    string // of the library's file; empty: it is part of this program
 	On      string // what it computes on, in words
 	Compute compute.Backend
 

@@ -40,7 +40,7 @@ func openONNX(name, library string) (*Backend, error) {
 	}
 	opened.library = library
 	return &Backend{
-		Name: name, Library: c.(*onnx.Backend).Description() + ", " + library, On: fmt.Sprintf("all %d cores of this machine", runtime.NumCPU()),
+		Name: name, Library: "ONNX Runtime " + c.(*onnx.Backend).Version(), Path: library, On: fmt.Sprintf("all %d cores of this machine", runtime.NumCPU()),
 		Compute: c, Devices: 1, Shards: 1, SlowCompile: true,
 	}, nil
 }

@@ -55,7 +55,7 @@ func openXLA(name, plugin string) (b *Backend, err error) {
 		return nil, fault.Mismatchf("backend %s: the plugin %s is for another kind of device: %s", name, plugin, on)
 	}
 	b = &Backend{
-		Name: name, Library: fmt.Sprintf("XLA through PJRT %d.%d, %s", major, minor, plugin), Compute: c,
+		Name: name, Library: fmt.Sprintf("XLA through PJRT %d.%d", major, minor), Path: plugin, Compute: c,
 		Devices: 1, Shards: 1, SlowCompile: true,
 	}
 	if platform == "cpu" {

@@ -102,7 +102,7 @@ func (r *run) step(step int64, b *batch.Batch, waited float64) error {
 	begin := time.Now()
 	made, err := r.engine.step(b, rate, step)
 	if err != nil {
-		return err
+		return r.engine.backend.enough(err)
 	}
 	r.seconds += max(time.Since(begin).Seconds()-made.compiled, 0)
 	r.flops += r.flopsAt(step)
@@ -161,7 +161,7 @@ func (r *run) step(step int64, b *batch.Batch, waited float64) error {
 func (r *run) evaluate(line *runlog.Step) error {
 	heldOut, accuracy, err := r.engine.loss(r.Evaluation)
 	if err != nil {
-		return err
+		return r.engine.backend.enough(err)
 	}
 	line.HeldOut = &heldOut
 	if accuracy > 0 {

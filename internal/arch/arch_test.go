@@ -30,7 +30,7 @@ var floors = map[string]int{
 	"cmd":           7,
 	"cmd/gradus":    8,
 	"bench/measure": 0,
-	"bench/analyze": 7, "bench/curriculum": 7,
+	"bench/analyze": 7, "bench/curriculum": 7, "bench/train": 7,
 }
 
 // ground lists what a package of floor 0 may import of floor 0: the kinds of
