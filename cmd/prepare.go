@@ -15,10 +15,11 @@ import (
 func newPrepare() *cobra.Command {
 	var o prepare.Options
 	var out, tok, end string
+	var images imageFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "prepare --tokenizer NAME|FILE --out PREFIX INPUT...",
-		Short: "Turn text into a corpus of tokens",
+		Use:   "prepare --tokenizer NAME|FILE --out PREFIX INPUT... | prepare --images --out PREFIX INPUT...",
+		Short: "Turn text into a corpus of tokens, or images into one of pixels",
 		Long: `Prepare turns text into a corpus: PREFIX.bin and PREFIX.idx as Megatron-LM and
 DeepSpeed read them, and PREFIX.json with what was known about the text.
 
@@ -36,13 +37,29 @@ PREFIX.tokenizer.json, where 'gradus inspect' finds it.
 
 The documents come in the order of the inputs, within a directory by path, and
 the corpus is the same for any number of workers. It appears under its name when
-it is complete, or not at all.`,
+it is complete, or not at all.
+
+With --images an INPUT is a file of images in IDX format, as MNIST's (its labels
+lie beside it, or are an INPUT too), or a directory that has a directory of PNG and
+JPEG files for each class. Each document of the corpus is an image then: a token a
+pixel and channel, and its class behind them. Classes are numbered by the names of
+their directories. Images of another size than --size are cut to its proportions,
+around the middle, and scaled. 'gradus analyze --documents' works on pixels as on
+any tokens; of the hundreds that an image has, the class is one, and weighs as one.`,
 		Example: `  gradus prepare --tokenizer bytes --out data/gosrc --include '*.go' "$(go env GOROOT)/src"
   gradus prepare --tokenizer r50k --out data/web --field content web-*.jsonl.zst
   gradus prepare --tokenizer llama/tokenizer.json --field meta.body --out data/part 'part-*.parquet'
-  zcat dump.gz | gradus prepare --tokenizer r50k --out data/dump -`,
+  zcat dump.gz | gradus prepare --tokenizer r50k --out data/dump -
+  gradus prepare --images --out data/fashion train-images-idx3-ubyte.gz
+  gradus prepare --images --size 224 --out data/flowers flowers/train`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if err := images.check(cmd); err != nil {
+				return err
+			}
+			if images.on {
+				return images.prepare(cmd, out, prepare.ImageOptions{Inputs: args, Force: o.Force, Workers: o.Workers}, asJSON)
+			}
 			if err := needFlags(cmd, "tokenizer", "out"); err != nil {
 				return err
 			}
@@ -66,6 +83,7 @@ it is complete, or not at all.`,
 	f := cmd.Flags()
 	f.StringVar(&tok, "tokenizer", "", "how text becomes tokens: "+strings.Join(tokenizer.Names(), ", ")+", or a tokenizer.json file")
 	f.StringVar(&end, "end-of-document", "", "the `TOKEN` of a tokenizer.json that ends a document (default: its eos_token, or the usual one that it has)")
+	images.add(cmd)
 	f.StringVar(&out, "out", "", "name of the corpus, without ending")
 	f.StringVar((*string)(&o.Format), "format", string(prepare.Auto), "what inputs are: jsonl, parquet, text, or auto to go by their names")
 	f.StringVar(&o.Field, "field", "text", "field of a JSONL object, or column of a Parquet file, that has the text")
@@ -74,7 +92,7 @@ it is complete, or not at all.`,
 	f.Int64Var(&o.Split, "split", 0, "cut text files into documents of about `BYTES` bytes, at blank lines (default: each file is one document)")
 	f.BoolVar(&o.SkipBadLines, "skip-bad-lines", false, "count JSONL lines that cannot be used, and go on")
 	f.BoolVar(&o.Force, "force", false, "replace an existing corpus")
-	f.IntVar(&o.Workers, "workers", 0, "how many tokenize at once (default: all cores)")
+	f.IntVar(&o.Workers, "workers", 0, "how many tokenize, or decode, at once (default: all cores)")
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd
 }

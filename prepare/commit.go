@@ -12,13 +12,13 @@ import (
 )
 
 // commit puts the corpus in place, and beside it the tokenizer it was made with
-// if that came from a file: tokens mean nothing without it, and the file the
+// (nil: there is none) if that came from a file: tokens mean nothing without it, and the file the
 // user named may change or stay behind when the corpus moves.
 //
 // The tokenizer comes first, so that there is no corpus without its own. A
 // process killed between the two leaves an old corpus with another tokenizer,
 // which opening it notices.
-func commit(w *corpus.Writer, tok tokenizer.Tokenizer) error {
+func commit(w *corpus.Writer, tok tokenizer.Tokenizer, meta corpus.Meta) error {
 	path := tokenizer.CorpusFile(w.Path())
 	old, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -30,7 +30,6 @@ func commit(w *corpus.Writer, tok tokenizer.Tokenizer) error {
 			return err
 		}
 	}
-	meta := corpus.Meta{Tokenizer: tok.Name(), Vocabulary: tok.Vocabulary(), EndOfDocument: tok.EndOfDocument()}
 	if err := w.Commit(meta); err != nil {
 		switch {
 		case isFile && old != nil:

@@ -282,10 +282,13 @@ func run(ctx context.Context, out string, o Options, found files) (Result, error
 		return Result{}, fault.Invalidf("no document in %d inputs (%d binary files, %d empty documents, %d nulls, %d bad lines and %d links or devices were skipped)",
 			len(o.Inputs), s.Binary, s.Empty, s.Nulls, s.Lines, s.Special)
 	}
-	if err := commit(w, o.Tokenizer); err != nil {
+	tok := o.Tokenizer
+	meta := corpus.Meta{Tokenizer: tok.Name(), Vocabulary: tok.Vocabulary(), EndOfDocument: tok.EndOfDocument()}
+	if err := commit(w, tok, meta); err != nil {
 		return Result{}, err
 	}
-	return result, result.measure()
+	result.FileBytes, result.Fingerprint, err = measured(result.Path)
+	return result, err
 }
 
 // write appends the documents of each block in turn.
@@ -315,14 +318,13 @@ func write(ctx context.Context, w *corpus.Writer, order <-chan *block, used *syn
 	return ctx.Err()
 }
 
-// measure fills in what is known only of the finished files.
-func (r *Result) measure() error {
-	c, err := corpus.Open(r.Path)
+// measured returns what is known only of a finished corpus.
+func measured(path string) (bytes int64, fingerprint string, err error) {
+	c, err := corpus.Open(path)
 	if err != nil {
-		return fmt.Errorf("read back what was written: %w", err)
+		return 0, "", fmt.Errorf("read back what was written: %w", err)
 	}
 	defer c.Close()
-	r.FileBytes = c.FileBytes()
-	r.Fingerprint, err = c.Fingerprint()
-	return err
+	fingerprint, err = c.Fingerprint()
+	return c.FileBytes(), fingerprint, err
 }
