@@ -9,10 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/internal/atomicfile"
+	"github.com/gradus-ml/gradus/internal/dirlock"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/recipe"
 	"github.com/gradus-ml/gradus/runlog"
@@ -54,6 +54,10 @@ beforehand what will repeat and what will be lost.`,
 				return fault.Invalidf("--resume goes on in the run's own directory and --from begins a new run from another's checkpoint; give one of them")
 			}
 			result, err := trainRecipe(cmd.Context(), r, trainRun{dir: out, resume: resume, from: from, backend: backend, precision: precision}, cmd.ErrOrStderr())
+			if d := (*train.DivergedError)(nil); errors.As(err, &d) && d.Checkpoint != "" {
+				return fmt.Errorf("%w, and go on from it: gradus train %s --out %s --from %s%s", err,
+					shellWord(args[0]), shellWord(filepath.Clean(out)+"-again"), shellWord(d.Checkpoint), computeFlags(backend, precision))
+			}
 			if errors.Is(err, context.Canceled) && result.Checkpoint != "" {
 				return interrupted(fmt.Sprintf("interrupted; step %d is saved in %s; go on with: gradus train %s --out %s --resume%s",
 					result.Step, result.Checkpoint, shellWord(args[0]), shellWord(out), computeFlags(backend, precision)))
@@ -64,12 +68,7 @@ beforehand what will repeat and what will be lost.`,
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), result)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %d steps done", r.Name, result.Step)
-			if result.HeldOut != 0 {
-				fmt.Fprintf(cmd.OutOrStdout(), ", held-out loss %.4f nats a token", result.HeldOut)
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "; weights in %s\n", result.Checkpoint)
-			return nil
+			return printTrained(cmd.OutOrStdout(), r, result)
 		},
 	}
 	f := cmd.Flags()
@@ -80,6 +79,23 @@ beforehand what will repeat and what will be lost.`,
 	f.StringVar(&precision, "precision", "", "of matrix products: float32 or bfloat16 (unless given: bfloat16 on xla:cuda, float32 elsewhere)")
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd
+}
+
+// printTrained says in a line what became of a run.
+func printTrained(out io.Writer, r *recipe.Recipe, result train.Result) error {
+	text := fmt.Sprintf("%s: %d steps done", r.Name, result.Step)
+	if result.HeldOut != 0 {
+		text += fmt.Sprintf(", held-out loss %.4f nats a %s", result.HeldOut, or(r.Predicts(), "token"))
+	}
+	if result.Accuracy != nil {
+		text += fmt.Sprintf(", accuracy %.2f %%", 100**result.Accuracy)
+	}
+	text += "; weights in " + result.Checkpoint
+	if result.Best != "" && result.Best != result.Checkpoint {
+		text += ", the best in " + result.Best
+	}
+	_, err := fmt.Fprintln(out, text)
+	return err
 }
 
 // A trainRun says where a recipe is run, and from where it goes on.
@@ -111,17 +127,16 @@ func trainRecipe(ctx context.Context, r *recipe.Recipe, t trainRun, progress io.
 	if t.resume && !holdsRun(t.dir) {
 		return train.Result{}, fmt.Errorf("%s holds no run to resume; start it without --resume", t.dir)
 	}
-	if !t.resume {
-		undo, err := copyRecipe(r, t.dir)
-		if err != nil {
-			return train.Result{}, err
-		}
-		defer func() {
-			if !holdsRun(t.dir) { // it did not begin
-				undo()
-			}
-		}()
+	undo, lock, err := takeDir(t.dir, t.resume, r)
+	if err != nil {
+		return train.Result{}, err
 	}
+	defer lock.Close()
+	defer func() {
+		if !holdsRun(t.dir) { // it did not begin
+			undo()
+		}
+	}()
 	b, err := recipe.Open(ctx, r, recipe.Options{Dir: filepath.Join(t.dir, recipe.PlanDir), From: t.from})
 	if err != nil {
 		return train.Result{}, err
@@ -134,7 +149,10 @@ func trainRecipe(ctx context.Context, r *recipe.Recipe, t trainRun, progress io.
 	if err := c.Compute(t.backend, t.precision); err != nil {
 		return train.Result{}, err
 	}
-	c.Resume = t.resume
+	c.Resume, c.Locked = t.resume, true
+	if t.resume {
+		sayOtherBackend(progress, t.dir, c.Run)
+	}
 	meter := newTrainMeter(progress, r, b)
 	c.Progress = meter.show
 	budget := ""
@@ -153,11 +171,56 @@ func holdsRun(dir string) bool {
 	return err == nil
 }
 
+// sayOtherBackend says so if a run goes on with another backend or precision than
+// it began with: it may, and its bits are no longer those of one machine's run.
+func sayOtherBackend(out io.Writer, dir string, now runlog.Run) {
+	log, err := runlog.ReadRun(filepath.Join(dir, runlog.FileName))
+	if err != nil {
+		return // train.Train reads it too, and says what is wrong
+	}
+	name := func(r runlog.Run) string { return r.Backend + " " + or(r.Precision, "float32") }
+	if was := name(log); was != name(now) {
+		fmt.Fprintf(out, "the run began on %s and goes on on %s: its weights will not be to the bit what they would have been\n", was, name(now))
+	}
+}
+
+// takeDir locks the directory of a run, so that of two that begin at once one leaves
+// it alone, and keeps the recipe beside a new run. undo takes back what it made; the
+// lock is still held then.
+func takeDir(dir string, resume bool, r *recipe.Recipe) (undo func(), lock *os.File, err error) {
+	undo = func() {}
+	if !resume && holdsRun(dir) {
+		return undo, nil, fault.Invalidf("%s holds a run already; go on with --resume, or choose another --out", dir)
+	}
+	_, err = os.Stat(dir)
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return undo, nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	if lock, err = dirlock.Lock(dir); err != nil {
+		return undo, nil, err
+	}
+	if !resume {
+		undo, err = copyRecipe(r, dir)
+		if copied := undo; fresh {
+			undo = func() {
+				copied()
+				os.RemoveAll(dir) // all that is in it was made for a run that did not begin
+			}
+		}
+	}
+	if err != nil {
+		undo()
+		lock.Close()
+	}
+	return undo, lock, err
+}
+
 // copyRecipe keeps the recipe beside the run that is to begin in a directory,
 // where none may lie yet; undo takes back what it made.
 func copyRecipe(r *recipe.Recipe, dir string) (undo func(), err error) {
 	undo = func() {}
-	if holdsRun(dir) {
+	if holdsRun(dir) { // one that began before the lock was ours
 		return undo, fault.Invalidf("%s holds a run already; go on with --resume, or choose another --out", dir)
 	}
 	name := filepath.Join(dir, recipe.FileName)
@@ -169,82 +232,8 @@ func copyRecipe(r *recipe.Recipe, dir string) (undo func(), err error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return undo, err
 	}
-	_, err = os.Stat(dir)
-	fresh := errors.Is(err, fs.ErrNotExist)
-	undo = func() {
-		os.Remove(name)
-		if fresh { // all that is in it was made for a run that did not begin
-			os.RemoveAll(dir)
-		}
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return undo, err
-	}
-	err = atomicfile.Write(name, func(w io.Writer) error {
+	return func() { os.Remove(name) }, atomicfile.Write(name, func(w io.Writer) error {
 		_, err := w.Write(r.Text())
 		return err
 	})
-	if err != nil {
-		undo()
-	}
-	return undo, err
-}
-
-// A trainMeter shows a run under way: one line rewritten on a terminal, a line
-// at every evaluation elsewhere.
-type trainMeter struct {
-	out      io.Writer
-	terminal bool
-	total    float64
-	clock    curriculum.Clock
-	name     string
-	last     time.Time
-	from     train.Progress // where the rate is counted from
-	begun    time.Time
-}
-
-func newTrainMeter(out io.Writer, r *recipe.Recipe, b *recipe.Bound) *trainMeter {
-	return &trainMeter{out: out, terminal: isTerminal(out), total: r.BudgetTotal(), clock: curriculum.Clock(r.Budget.Clock), name: r.Name}
-}
-
-func (m *trainMeter) show(p train.Progress) {
-	now := time.Now()
-	if m.begun.IsZero() {
-		m.begun, m.from = now, p
-	}
-	if m.terminal {
-		if now.Sub(m.last) < 200*time.Millisecond && p.HeldOut == nil {
-			return
-		}
-		m.last = now
-		fmt.Fprintf(m.out, "\r\x1b[K%s", m.line(p, now))
-	}
-	if p.HeldOut != nil {
-		if m.terminal {
-			fmt.Fprint(m.out, "\r\x1b[K")
-		}
-		fmt.Fprintf(m.out, "%s  held-out loss %.4f\n", m.line(p, now), *p.HeldOut)
-	}
-}
-
-// line says where the run stands and how long it will go on.
-func (m *trainMeter) line(p train.Progress, now time.Time) string {
-	share := p.Position.On(m.clock) / m.total
-	text := fmt.Sprintf("%s %3.0f%%  step %d  loss %.3f  length %d", m.name, 100*min(share, 1), p.Step.Step, p.Loss, p.Length)
-	if p.Kept < p.Length {
-		text += fmt.Sprintf(" (%d kept)", p.Kept)
-	}
-	done := share - m.from.Position.On(m.clock)/m.total
-	if elapsed := now.Sub(m.begun); done > 0 && elapsed > time.Second {
-		speed := float64(p.Tokens-m.from.Tokens) / elapsed.Seconds()
-		left := time.Duration(float64(elapsed) / done * max(1-share, 0)).Round(time.Second)
-		text += fmt.Sprintf("  %s tokens/s  %s left", count(int64(speed)), left)
-	}
-	return text
-}
-
-func (m *trainMeter) close() {
-	if m.terminal {
-		fmt.Fprint(m.out, "\r\x1b[K")
-	}
 }

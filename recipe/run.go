@@ -9,6 +9,7 @@ import (
 	"github.com/gradus-ml/gradus/batch"
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/curriculum"
+	"github.com/gradus-ml/gradus/model"
 	"github.com/gradus-ml/gradus/runlog"
 	"github.com/gradus-ml/gradus/train"
 )
@@ -177,6 +178,18 @@ func (r *Recipe) average() train.Average {
 	return train.Average{Kind: train.AverageKind(a.Kind), Decay: a.Decay, Last: a.Last}
 }
 
+// Predicts returns what a loss is the mean over, as runlog.Run.Predicts has it:
+// empty for tokens.
+func (r *Recipe) Predicts() string {
+	switch r.Model.Kind {
+	case model.BERT:
+		return "masked token"
+	case model.ViT:
+		return "image"
+	}
+	return ""
+}
+
 // Training returns what train.Train needs, for a run in dir. A recipe for a
 // trainer of one's own is an error of kind fault.Invalid.
 func (b *Bound) Training(dir string) (train.Config, error) {
@@ -204,6 +217,7 @@ func (b *Bound) Training(dir string) (train.Config, error) {
 			Name: r.Name, Recipe: r.Hash(), Corpus: fingerprint, Seed: r.Seed,
 			Model: b.Model.String(), Parameters: b.Model.Parameters(), Steps: b.Plan.Steps(),
 			Clock: r.Budget.Clock, Budget: total, Backend: train.GoBackend, Rate: r.Optimizer.Rate,
+			Predicts: r.Predicts(),
 		},
 		Tokenizer: b.Sources[0].Corpus.Meta().Tokenizer, Model: b.Model, Optimizer: r.OptimizerConfig(), Average: r.average(), Accumulate: r.Batch.Accumulate,
 		Plan: b.Plan, Clock: curriculum.Clock(r.Budget.Clock), Metrics: b.Metrics(),

@@ -45,6 +45,20 @@ func Read(path string) (*Log, error) {
 	}
 }
 
+// ReadRun returns the first line of the run log at path.
+func ReadRun(path string) (Run, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Run{}, fmt.Errorf("runlog: %w", err)
+	}
+	defer f.Close()
+	s, err := newScanner(path, f)
+	if err != nil {
+		return Run{}, err
+	}
+	return s.run, nil
+}
+
 // ReadStep returns one step of the run log at path, and reads no further than that.
 // A log that does not reach it is fault.Corrupt.
 func ReadStep(path string, step int64) (Step, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/compute"
 	_ "github.com/gomlx/compute/gobackend" // the backend "go"
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/internal/spell"
 )
 
 // GoBackend is GoMLX's pure-Go backend, as this project configures it: its
@@ -137,8 +138,12 @@ func (c *Config) Compute(backend, precision string) error {
 }
 
 func unknownBackend(name string) error {
-	return fault.Invalidf("unknown backend %q; there are %s, and 'gradus backends' says which of them work here",
-		name, strings.Join(Backends(), ", "))
+	meant := ""
+	if nearest, edits := spell.Nearest(name, Backends()); edits <= 2 {
+		meant = fmt.Sprintf(" (did you mean %s?)", nearest)
+	}
+	return fault.Invalidf("unknown backend %q%s; there are %s, and 'gradus backends' says which of them work here",
+		name, meant, strings.Join(Backends(), ", "))
 }
 
 // notBuilt says that this program has no such backend, and how to build one that has.

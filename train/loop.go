@@ -136,7 +136,7 @@ func (r *run) step(step int64, b *batch.Batch, waited float64) error {
 			return errors.Join(r.log.Append(line), r.divergence(line))
 		}
 		r.lowest = min(r.lowest, *line.HeldOut)
-		r.result.HeldOut = *line.HeldOut
+		r.result.HeldOut, r.result.Accuracy = *line.HeldOut, line.Accuracy
 	}
 	if err := r.log.Append(line); err != nil {
 		return err

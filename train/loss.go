@@ -132,11 +132,14 @@ func openLoss(dir string) (*lossMetric, error) {
 }
 
 // findCheckpoint returns the newest checkpoint of a run, or dir if it is a
-// checkpoint itself.
+// checkpoint itself, or the one that it marks as the best.
 func findCheckpoint(dir string) (string, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return "", fmt.Errorf("train: no checkpoint: %w", err)
+	}
+	if !info.IsDir() && filepath.Base(dir) == bestFile {
+		return readBest(dir)
 	}
 	if !info.IsDir() {
 		return "", fault.Invalidf("%s is no directory; a checkpoint is named by its directory, or by that of its run", dir)

@@ -24,6 +24,7 @@ import (
 // A Config is everything a run depends on.
 type Config struct {
 	Dir    string // of the run: its log and checkpoints
+	Locked bool   // the caller holds the lock of Dir (internal/dirlock), because it writes there too
 	Resume bool   // go on from the newest checkpoint in Dir
 	// From is a checkpoint of an earlier run that a new one goes on from, with
 	// another recipe or a corpus that has grown: its weights, its optimizer's
@@ -86,11 +87,12 @@ type Progress struct {
 
 // A Result is what became of a run.
 type Result struct {
-	Step       int64   `json:"step"`           // steps completed
-	HeldOut    float64 `json:"held_out"`       // the last held-out loss; 0 if never evaluated
-	Checkpoint string  `json:"checkpoint"`     // the newest
-	Best       string  `json:"best,omitempty"` // the one with the lowest held-out loss; empty: none was evaluated
-	Finished   bool    `json:"finished"`       // false: interrupted
+	Step       int64    `json:"step"`               // steps completed
+	HeldOut    float64  `json:"held_out"`           // the last held-out loss; 0 if never evaluated
+	Accuracy   *float64 `json:"accuracy,omitempty"` // of the last evaluation in this process, where labels that the model gets right are counted
+	Checkpoint string   `json:"checkpoint"`         // the newest
+	Best       string   `json:"best,omitempty"`     // the one with the lowest held-out loss; empty: none was evaluated
+	Finished   bool     `json:"finished"`           // false: interrupted
 }
 
 // Train runs the plan to its end. When ctx is cancelled it saves a checkpoint
@@ -124,11 +126,13 @@ func Train(ctx context.Context, c Config) (Result, error) {
 	if err := os.MkdirAll(c.Dir, 0o777); err != nil {
 		return Result{}, fmt.Errorf("train: %w", err)
 	}
-	lock, err := dirlock.Lock(c.Dir)
-	if err != nil {
-		return Result{}, err
+	if !c.Locked {
+		lock, err := dirlock.Lock(c.Dir)
+		if err != nil {
+			return Result{}, err
+		}
+		defer lock.Close()
 	}
-	defer lock.Close()
 	r := &run{Config: c, engine: engine, lowest: math.Inf(1)}
 	if err := r.open(); err != nil {
 		return Result{}, err
