@@ -101,8 +101,8 @@ func (r *Recipe) validateAlways() error {
 	switch {
 	case r.images() && (a.Special || a.Masked || a.Tokens != nil):
 		return r.errorf("routing.always", "images have no tokens; of them only 'first' can be kept, the class token")
-	case a.Masked && r.Model.Kind == model.GPT:
-		return r.errorf("routing.always", "a model of kind gpt predicts everywhere, so no position is masked; leave 'masked' out")
+	case a.Masked && r.Masking == nil:
+		return r.errorf("routing.always", "the recipe masks nothing: a model of kind %s predicts everywhere; leave 'masked' out", r.Model.Kind)
 	case r.images() && bypass:
 		return r.errorf("routing.policy", "token-bypass goes by the tokens of a vocabulary, and images have none; write random-ltd or shared")
 	case learns && r.External():

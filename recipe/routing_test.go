@@ -79,7 +79,7 @@ func TestRoutingMistakes(t *testing.T) {
 		"always: [-1]":          `"-1" is neither`,
 		"always: [1.5]":         `"1.5" is neither`,
 		"always: {first: true}": "is neither",
-		"always: [masked]":      "a model of kind gpt predicts everywhere",
+		"always: [masked]":      "the recipe masks nothing: a model of kind gpt predicts everywhere",
 	} {
 		if _, err := recipe.Parse("run.yaml", []byte(routed(keys))); !errors.Is(err, fault.Invalid) || !strings.Contains(fmt.Sprint(err), says) {
 			t.Errorf("%s: error %v\nwant it to say %q", keys, err, says)
@@ -238,3 +238,96 @@ func (knowsNothing) Shares() bool               { return true }
 func (knowsNothing) Observe([]int32, []float32) {}
 func (knowsNothing) State() []float64           { return nil }
 func (knowsNothing) Restore([]float64) error    { return nil }
+
+// Of images the class token is always seen, unless the recipe says otherwise.
+func TestRoutingOfImages(t *testing.T) {
+	parse := func(keys string) (*recipe.Recipe, error) {
+		return recipe.Parse("run.yaml", []byte(`corpus: data
+sample: {images: true}
+batch: {size: 8}
+budget: {steps: 10}
+routing: {keep: 9, `+keys+`}
+model: {kind: vit, patch: 7, layers: 4, width: 8, heads: 2}
+optimizer: {rate: 1e-3}
+`))
+	}
+	hashes := map[string]bool{}
+	for keys, first := range map[string]bool{"": true, "always: first": true, "always: []": false, "policy: shared, drop: [1, 1]": true} {
+		r, err := parse(keys)
+		if err != nil {
+			t.Errorf("%s: %v", keys, err)
+			continue
+		}
+		if r.Routing.Always.First != first {
+			t.Errorf("%s: the class token is always seen: %v", keys, !first)
+		}
+		hashes[r.Hash()] = true
+	}
+	if len(hashes) != 3 {
+		t.Errorf("%d hashes of three recipes", len(hashes))
+	}
+	for keys, says := range map[string]string{
+		"always: [first, special]": "images have no tokens", "always: masked": "images have no tokens", "always: 3": "images have no tokens",
+		"policy: token-bypass": "token-bypass goes by the tokens of a vocabulary, and images have none",
+	} {
+		if _, err := parse(keys); !errors.Is(err, fault.Invalid) || !strings.Contains(fmt.Sprint(err), says) {
+			t.Errorf("%s: error %v\nwant it to say %q", keys, err, says)
+		}
+	}
+}
+
+// Masked rows are routed too: what is special or predicted is always seen, and
+// token-bypass learns from the tokens that were hidden.
+func TestRoutingOfMaskedRows(t *testing.T) {
+	dir := workplace(t)
+	b := openIn(t, dir, `corpus: a
+sample: {documents: true, length: 16, arrange: pack}
+batch: {size: 4}
+budget: {steps: 4}
+routing: {policy: token-bypass, keep: 8, always: [special, masked]}
+masking: {separator: 65}
+model: {kind: bert, layers: 4, width: 8, heads: 2}
+optimizer: {rate: 1e-2}
+evaluate: {held_out: 0}
+`)
+	c, err := b.Training(filepath.Join(dir, "run"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []int32{65, 256}; !slices.Equal(c.Learner.Always.Tokens, want) || !c.Learner.Always.Masked {
+		t.Errorf("always seen: %+v, want the predicted positions and tokens %v", c.Learner.Always, want)
+	}
+	for step := range b.Plan.Steps() {
+		made, err := c.Batches.Make(step, 0, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made.Route(*c.Learner, step)
+		for row := range 4 {
+			of := made.Kept[0][8*row : 8*(row+1)]
+			for at, yes := range made.Always[16*row : 16*(row+1)] {
+				token, label := made.Inputs[16*row+at], made.Labels[16*row+at]
+				if padding := at >= inputs(made, row); yes != (!padding && (token == 65 || token == 256 || label >= 0)) {
+					t.Errorf("step %d, row %d, position %d of token %d and label %d: always seen: %v", step, row, at, token, label, yes)
+				}
+				if yes && count(made.Always[16*row:16*(row+1)]) <= 8 && !slices.Contains(of, int32(at)) {
+					t.Errorf("step %d, row %d: position %d is to be seen always, and %v are", step, row, at, of)
+				}
+			}
+		}
+	}
+	result, err := train.Train(t.Context(), c)
+	if err != nil || !result.Finished {
+		t.Fatalf("%+v, %v", result, err)
+	}
+}
+
+// inputs is how many positions of a packed row come before its padding, where that
+// is more than one.
+func inputs(b *batch.Batch, row int) int {
+	n := b.Length
+	for n > 1 && b.Positions[row*b.Length+n-1] == 0 && b.Documents[row*b.Length+n-1] == b.Documents[row*b.Length+b.Length-1] {
+		n--
+	}
+	return n
+}
