@@ -37,8 +37,8 @@ func (c *Config) engine() setting {
 // steps on them.
 //
 // A step has four kinds of graph: the gradients of a part of the batch, for each
-// layout of its inputs; the sum of several parts' gradients; their norm; and the
-// update of some of the parameters. The norm is known before the update, so that
+// layout of its inputs; the sum of several parts' gradients; their squares, for the
+// norm; and the update of some of the parameters. The norm is known before the update, so that
 // this can write over the state in its place, and a step that diverged changes
 // nothing.
 //
@@ -54,7 +54,7 @@ type engine struct {
 	gradients graphs // weights, scale, batch -> losses, gradients
 	losses    graphs // weights, batch -> losses
 	sum       *Exec  // gradients of several parts -> gradients
-	norm      *Exec  // gradients -> norm
+	squares   *Exec  // gradients of some parameters -> each one's sum of squares
 	updates   []updater
 
 	weights  []*tensors.Tensor
@@ -79,7 +79,7 @@ func newEngine(backend *Backend, s setting) (*engine, error) {
 	if e.sum, err = e.exec("sum", e.sumGraph); err != nil {
 		return nil, err
 	}
-	if e.norm, err = e.exec("norm", normGraph); err != nil {
+	if e.squares, err = e.exec("squares", squaresGraph); err != nil {
 		return nil, err
 	}
 	if e.updates, err = e.newUpdates(); err != nil {

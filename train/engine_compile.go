@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,9 +36,11 @@ func (e *engine) jobs(in *inputs) ([]job, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := []job{{"norm", e.norm, func() []shapes.Shape { return e.shapes(1) }}}
+	var all []job
 	for k, u := range e.updates {
-		all = append(all, job{fmt.Sprint("update ", k), u.exec, func() []shapes.Shape { return e.updateShapes(u) }})
+		all = append(all,
+			job{fmt.Sprint("squares ", k), e.squares, func() []shapes.Shape { return e.shapesOf(u.params) }},
+			job{fmt.Sprint("update ", k), u.exec, func() []shapes.Shape { return e.updateShapes(u) }})
 	}
 	for m, parts := range e.microBatches(in.rows) {
 		for _, part := range parts {
@@ -55,11 +58,18 @@ func (e *engine) jobs(in *inputs) ([]job, error) {
 
 // shapes returns those of all parameters, n times.
 func (e *engine) shapes(n int) []shapes.Shape {
-	all := make([]shapes.Shape, 0, n*len(e.params)+8)
-	for range n {
-		for _, p := range e.params {
-			all = append(all, shapes.Make(dtypes.Float32, p.Shape...))
-		}
+	all := make([]int, len(e.params))
+	for i := range all {
+		all[i] = i
+	}
+	return slices.Repeat(e.shapesOf(all), n)
+}
+
+// shapesOf returns the shapes of some parameters.
+func (e *engine) shapesOf(params []int) []shapes.Shape {
+	all := make([]shapes.Shape, len(params))
+	for k, i := range params {
+		all[k] = shapes.Make(dtypes.Float32, e.params[i].Shape...)
 	}
 	return all
 }

@@ -43,20 +43,14 @@ func (e *engine) step(b *batch.Batch, rate float64, step int64) (r stepResult, e
 		r.loss += float64(x)
 	}
 	r.loss /= float64(labels)
-	out, err := e.norm.Call(anys(gradients)...)
-	if err != nil {
+	if r.norm, err = e.normOf(gradients); err != nil {
 		return r, fmt.Errorf("train: step %d: norm: %w", step, err)
 	}
-	r.norm = float64(tensors.ToScalar[float32](out[0]))
-	out[0].FinalizeLocal()
 	if diverged(r.loss) || diverged(r.norm) {
 		err = free(gradients)
 	} else {
 		e.learn(b, losses)
-		err = e.update(gradients, out[0], e.rates(rate, step+1))
-	}
-	if err == nil {
-		err = free(out)
+		err = e.update(gradients, e.rates(rate, r.norm, step+1))
 	}
 	if err != nil {
 		return r, fmt.Errorf("train: step %d: update: %w", step, err)

@@ -2,7 +2,9 @@ package train
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 
@@ -16,7 +18,7 @@ import (
 // device runs at once, of about equal size.
 type updater struct {
 	params []int // in ascending order
-	exec   *Exec // weights, moments, means of the weights, gradients, norm, rates -> weights, moments, means
+	exec   *Exec // weights, moments, means of the weights, gradients, rates -> weights, moments, means
 }
 
 // newUpdates shares out the parameters, the largest first, to who has least.
@@ -56,18 +58,51 @@ func (e *engine) updateShapes(u updater) []shapes.Shape {
 	if e.average.Kind == EMA {
 		groups++
 	}
-	var all []shapes.Shape
-	for range groups {
-		for _, i := range u.params {
-			all = append(all, shapes.Make(dtypes.Float32, e.params[i].Shape...))
-		}
+	all := slices.Repeat(e.shapesOf(u.params), groups)
+	return append(all, shapes.Make(dtypes.Float32, len(e.rates(0, 0, 1))))
+}
+
+// of returns the tensors of an updater's parameters.
+func (u updater) of(all []*tensors.Tensor) []*tensors.Tensor {
+	own := make([]*tensors.Tensor, len(u.params))
+	for k, i := range u.params {
+		own[k] = all[i]
 	}
-	return append(all, shapes.Make(dtypes.Float32), shapes.Make(dtypes.Float32, len(e.rates(0, 1))))
+	return own
+}
+
+// normOf returns the norm of all gradients together.
+func (e *engine) normOf(gradients []*tensors.Tensor) (float64, error) {
+	sums, errs := make([]float32, len(e.params)), make([]error, len(e.updates))
+	var group sync.WaitGroup
+	for k, u := range e.updates {
+		group.Go(func() {
+			out, err := e.squares.Call(anys(u.of(gradients))...)
+			if err != nil {
+				errs[k] = err
+				return
+			}
+			own, err := appendValues(nil, out[0])
+			for n, sum := range own {
+				sums[u.params[n]] = sum
+			}
+			errs[k] = err
+		})
+	}
+	group.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return 0, err
+	}
+	sum := 0.0
+	for _, x := range sums { // in order, so that the sum rounds alike every time
+		sum += float64(x)
+	}
+	return math.Sqrt(sum), nil
 }
 
 // update steps all parameters, on the first device, and gives the others the new
 // weights. The old state and the gradients are gone afterwards.
-func (e *engine) update(gradients []*tensors.Tensor, norm *tensors.Tensor, rates []float32) error {
+func (e *engine) update(gradients []*tensors.Tensor, rates []float32) error {
 	state := [][]*tensors.Tensor{e.weights, e.moment1, e.moment2}
 	if e.average.Kind == EMA {
 		state = append(state, e.mean)
@@ -78,16 +113,14 @@ func (e *engine) update(gradients []*tensors.Tensor, norm *tensors.Tensor, rates
 		group.Go(func() {
 			var donated []*tensors.Tensor
 			for _, values := range append(slices.Clone(state), gradients) {
-				for _, i := range u.params {
-					donated = append(donated, values[i])
-				}
+				donated = append(donated, u.of(values)...)
 			}
 			args, err := e.donate(donated)
 			if err != nil {
 				errs[k] = err
 				return
 			}
-			out, err := u.exec.Call(append(args, norm, rates)...)
+			out, err := u.exec.Call(append(args, rates)...)
 			if err != nil {
 				errs[k] = err
 				return
@@ -100,10 +133,8 @@ func (e *engine) update(gradients []*tensors.Tensor, norm *tensors.Tensor, rates
 		})
 	}
 	group.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	for _, stale := range e.replicas {
 		if err := free(stale); err != nil {

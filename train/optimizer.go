@@ -4,7 +4,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gradus-ml/gradus/internal/fault"
 )
@@ -34,31 +34,37 @@ func (o Optimizer) Validate() error {
 	return nil
 }
 
-// rates returns what changes from step to step, for update number t from 1: the
-// learning rate, the factors that undo the moments' start at zero, and the decay of
-// the average of the weights.
-func (e *engine) rates(rate float64, t int64) []float32 {
+// rates returns what changes from step to step, for update number t from 1 of
+// gradients of a norm: the learning rate, the factors that undo the moments' start
+// at zero, the decay of the average of the weights, and the factor that clips.
+func (e *engine) rates(rate, norm float64, t int64) []float32 {
+	o, clip := e.optimizer, 1.0
+	if o.Clip > 0 {
+		clip = min(1, o.Clip/(norm+1e-6))
+	}
 	return []float32{
 		float32(rate),
-		float32(1 / (1 - math.Pow(e.optimizer.Beta1, float64(t)))),
-		float32(1 / (1 - math.Pow(e.optimizer.Beta2, float64(t)))),
+		float32(1 / (1 - math.Pow(o.Beta1, float64(t)))),
+		float32(1 / (1 - math.Pow(o.Beta2, float64(t)))),
 		float32(e.average.decayAt(t)),
+		float32(clip),
 	}
 }
 
-// normGraph returns the norm of all gradients together.
-func normGraph(gradients []*Node) []*Node {
-	var squares *Node
-	for _, g := range gradients {
-		flat := Reshape(g, g.Shape().Size())
-		square := Einsum("n,n->", flat, flat)
-		if squares == nil {
-			squares = square
-		} else {
-			squares = Add(squares, square)
+// squaresGraph returns the sum of each gradient's squares. A product with ones adds
+// the rows up: on the Go backend it takes a tenth of the time of a reduction, and a
+// hundredth of that of a vector's product with itself.
+func squaresGraph(gradients []*Node) []*Node {
+	sums := make([]*Node, len(gradients))
+	for i, g := range gradients {
+		squares := Square(g)
+		if g.Rank() == 2 {
+			ones := Ones(g.Graph(), shapes.Make(g.DType(), 1, g.Shape().Dimensions[0]))
+			squares = Einsum("om,mn->on", ones, squares)
 		}
+		sums[i] = ReduceAllSum(squares)
 	}
-	return []*Node{Sqrt(squares)}
+	return []*Node{Stack(sums, 0)}
 }
 
 // updateGraph clips the gradients of some parameters, and steps them.
@@ -74,13 +80,9 @@ func (e *engine) updateGraph(params []int, in []*Node) []*Node {
 	if e.average.Kind == EMA {
 		mean = next(n)
 	}
-	gradients, norm, rates := next(n), next(1)[0], next(1)[0]
+	gradients, rates := next(n), next(1)[0]
 	at := func(i int) *Node { return Reshape(Slice(rates, AxisElem(i))) }
-	rate, unbias1, unbias2, decay := at(0), at(1), at(2), at(3)
-	clip := Scalar(norm.Graph(), dtypes.Float32, 1)
-	if o.Clip > 0 {
-		clip = Min(clip, Div(Scalar(norm.Graph(), dtypes.Float32, o.Clip), AddScalar(norm, 1e-6)))
-	}
+	rate, unbias1, unbias2, decay, clip := at(0), at(1), at(2), at(3), at(4)
 	var newWeights, newMoment1, newMoment2, newMean []*Node
 	for i, at := range params {
 		g := Mul(gradients[i], clip)

@@ -109,7 +109,7 @@ func TestCompileIsAllThatAStepNeeds(t *testing.T) {
 // noMore lets an engine run the graphs that it has, and compile no others.
 func noMore(t *testing.T, e *engine, layouts ...layout) {
 	t.Helper()
-	all := []*Exec{e.sum, e.norm}
+	all := []*Exec{e.sum, e.squares}
 	for _, u := range e.updates {
 		all = append(all, u.exec)
 	}
