@@ -69,7 +69,7 @@ func main() {
 	flag.IntVar(&o.rows, "rows", o.rows, "rows of a batch, instead of the size's")
 	flag.IntVar(&o.length, "length", o.length, "tokens of a row, instead of the size's")
 	flag.IntVar(&o.runs, "runs", o.runs, "rounds, an odd number")
-	flag.IntVar(&o.cycles, "cycles", o.cycles, "how often a process goes through the shapes")
+	flag.IntVar(&o.cycles, "cycles", o.cycles, "how often a process goes through the shapes; the first time is not counted")
 	flag.IntVar(&o.each, "each", o.each, "steps of a shape in a row; the first is not counted")
 	flag.IntVar(&o.threads, "threads", o.threads, "of PyTorch")
 	flag.Float64Var(&o.peak, "peak", o.peak, "TFLOP/s that the device can do at most, to say what share of them is used")
@@ -91,8 +91,8 @@ func exit(err error) {
 
 // run measures all sizes and writes the results.
 func run(ctx context.Context, o options) (err error) {
-	if o.runs < 1 || o.runs%2 == 0 || o.cycles < 1 || o.each < 2 {
-		return errors.New("-runs must be odd, so that a median is a run, -cycles at least 1 and -each at least 2")
+	if o.runs < 1 || o.runs%2 == 0 || o.cycles < 2 || o.each < 2 {
+		return errors.New("-runs must be odd, so that a median is a run, and -cycles and -each at least 2")
 	}
 	sizes, err := o.wanted()
 	if err != nil {

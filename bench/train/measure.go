@@ -131,12 +131,13 @@ func (m *Measured) results(o options, contenders []contender, told [][]timed) {
 	}
 }
 
-// seconds is the median time of each shape's steps. The first of each run of a shape
-// does not count: its graph may be new, and its memory is not there yet.
+// seconds is the median time of each shape's steps. The first time through the shapes
+// does not count, for graphs are compiled while steps go on, nor does the first step of
+// a shape after another, which finds the memory as that one left it.
 func seconds(s Size, o options, t timed) []float64 {
 	all := make([][]float64, len(s.shapes()))
 	for i, st := range t.Steps {
-		if i%o.each > 0 {
+		if i >= o.each*len(all) && i%o.each > 0 {
 			k := i / o.each % len(all)
 			all[k] = append(all[k], st.Seconds)
 		}

@@ -100,7 +100,7 @@ func (r *Report) table(p *measure.Printer, m *Measured, result *Result) {
 		head, line = head+" of the device's peak |", line+"---:|"
 	}
 	if ours {
-		head, line = head+" compiled in | of torch |", line+"---|---|"
+		head, line = head+" waited for its graphs | of torch |", line+"---|---|"
 	}
 	p.Line("%s", head)
 	p.Line("%s", line)
