@@ -1,6 +1,7 @@
 package recipe_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -197,13 +198,24 @@ evaluate: {held_out: 0}
 	if made, err := c.Batches.Make(0, 0, 1); err != nil || made.Kept != nil {
 		t.Errorf("the batch comes with kept positions %v, error %v", made.Kept, err)
 	}
-	run := func(name string, policy route.Policy) string {
+	run := func(name string, policy route.Policy, stop int64) string {
 		c, err := b.Training(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.Learner.Policy = policy
-		if _, err := train.Train(t.Context(), c); err != nil {
+		ctx, cancel := context.WithCancel(t.Context())
+		c.Progress = func(p train.Progress) {
+			if p.Step.Step == stop {
+				cancel()
+			}
+		}
+		_, err = train.Train(ctx, c)
+		if errors.Is(err, context.Canceled) && stop > 0 {
+			c.Resume = true
+			_, err = train.Train(t.Context(), c)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		log, err := os.ReadFile(filepath.Join(c.Dir, "run.jsonl"))
@@ -218,9 +230,9 @@ evaluate: {held_out: 0}
 		}
 		return losses
 	}
-	once, again, forgets := run("once", route.TokenBypass{}), run("again", route.TokenBypass{}), run("forgets", forgetful{})
-	if once != again || strings.Count(once, "\n") != 8 {
-		t.Errorf("two runs have the losses\n%s\n%s", once, again)
+	once, resumed, forgets := run("once", route.TokenBypass{}, 0), run("resumed", route.TokenBypass{}, 4), run("forgets", forgetful{}, 0)
+	if once != resumed || strings.Count(once, "\n") != 8 {
+		t.Errorf("a run and one that was interrupted have the losses\n%s\n%s", once, resumed)
 	}
 	if once == forgets {
 		t.Error("what the policy learns has no effect")

@@ -9,9 +9,9 @@ import (
 
 // TokenBypass drops the tokens that the model predicts best: those whose entry of
 // the vocabulary has the smallest running mean of the loss (Hou et al., "Token
-// dropping for efficient BERT pretraining", arXiv 2203.13240, section 3.3). One
-// choice serves all layers of a span, as in the paper, where tokens that are
-// dropped in the middle of the model come back before its last layer.
+// dropping for efficient BERT pretraining", arXiv 2203.13240). One choice serves
+// all layers of a span, as in the paper, where tokens that are dropped in the middle
+// of the model come back before its last layer.
 //
 // The paper's mean is m = beta*m + (1-beta)*l, where l is the mean loss of the
 // entry in the batch; its published code has beta 0.995, begins with m = 10 (about

@@ -7,7 +7,7 @@ import (
 )
 
 // RandomLTD keeps a uniformly random subset, drawn anew for every step, layer and
-// row (random-LTD, arXiv 2211.11586, section 3.1).
+// row (random-LTD, arXiv 2211.11586, section 3).
 type RandomLTD struct{}
 
 // Keep draws min(kept, dropped) random numbers, whatever the length.
@@ -16,7 +16,7 @@ func (RandomLTD) Keep(kept []int32, length int, d Draw) {
 }
 
 // Shared keeps a uniformly random subset, drawn anew for every step and row, and
-// the same in all layers of a span (TREAD, arXiv 2501.04765, section 3: a token
+// the same in all layers of a span (TREAD, arXiv 2501.04765: a token
 // that is dropped takes one route past all of them).
 type Shared struct{}
 
