@@ -211,7 +211,10 @@ evaluate: {held_out: 0}
 			}
 		}
 		_, err = train.Train(ctx, c)
-		if errors.Is(err, context.Canceled) && stop > 0 {
+		if stop > 0 {
+			if !errors.Is(err, context.Canceled) {
+				t.Fatalf("a run that was interrupted ended with %v", err)
+			}
 			c.Resume = true
 			_, err = train.Train(t.Context(), c)
 		}
