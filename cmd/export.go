@@ -14,12 +14,13 @@ import (
 func newExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export FORMAT",
-		Short: "Write an index in another program's format",
+		Short: "Write an index or a model in another program's format",
 		Long: `Export writes the metrics of an index for other programs: for DeepSpeed's data
-sampler, or as one Parquet table.`,
+sampler, or as one Parquet table. And it writes a trained model for Hugging
+Face's library.`,
 		RunE: needTarget("a format"),
 	}
-	cmd.AddCommand(newExportDeepSpeed(), newExportParquet())
+	cmd.AddCommand(newExportDeepSpeed(), newExportParquet(), newExportHuggingFace())
 	return cmd
 }
 

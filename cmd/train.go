@@ -142,6 +142,9 @@ func trainRecipe(ctx context.Context, r *recipe.Recipe, t trainRun, progress io.
 		return train.Result{}, err
 	}
 	defer b.Close()
+	for _, w := range b.Warnings {
+		fmt.Fprintf(progress, "warning: %s\n", w)
+	}
 	c, err := b.Training(t.dir)
 	if err != nil {
 		return train.Result{}, err

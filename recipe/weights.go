@@ -68,6 +68,9 @@ func (b *Bound) checkWeights() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.Recipe.place("model.from"), err)
 	}
+	if corpus := b.Sources[0].Corpus.Meta().Tokenizer; w.Tokenizer != "" && corpus != "" && corpus != w.Tokenizer {
+		b.warn("model.from", "the weights were trained on tokens of %s, and the corpus has those of %s: its tokens mean nothing to them", w.Tokenizer, corpus)
+	}
 	for _, note := range notes {
 		b.warn("model.from", "%s", note)
 	}

@@ -32,9 +32,10 @@ const maxConfig = 16 << 20
 
 // Weights are those of a trained model in files, for a new run to begin with.
 type Weights struct {
-	Path   string        // of the directory or file that was named
-	Model  *model.Config // what the files say of the model; nil: they hold weights alone
-	Digest string        // SHA-256 of the files' bytes, in hexadecimal: the weights' name by content
+	Path      string        // of the directory or file that was named
+	Model     *model.Config // what the files say of the model; nil: they hold weights alone
+	Tokenizer string        // name of the one of the corpus that a checkpoint was trained on; empty: not known
+	Digest    string        // SHA-256 of the files' bytes, in hexadecimal: the weights' name by content
 
 	files []string          // in the order of their names
 	in    map[string]string // the file of each tensor; nil: all in the one
@@ -43,8 +44,8 @@ type Weights struct {
 // OpenWeights finds trained weights and reads what is said of their model. Path is
 // a directory of Hugging Face's library (config.json and model.safetensors, or
 // model.safetensors.index.json and its files), a .safetensors file (beside its
-// config.json, or alone), a checkpoint, or a run, of which the newest checkpoint is
-// taken. The weights themselves are left where they are, but for their digest.
+// config.json, or alone), a checkpoint, a run, of which the newest checkpoint is
+// taken, or checkpoints/best of one. The weights themselves are left where they are, but for their digest.
 func OpenWeights(path string) (*Weights, error) {
 	w := &Weights{Path: path}
 	info, err := os.Stat(path)
@@ -52,7 +53,11 @@ func OpenWeights(path string) (*Weights, error) {
 		return nil, fmt.Errorf("weights: %w", err)
 	}
 	dir := path
-	if !info.IsDir() {
+	if filepath.Base(path) == bestFile && !info.IsDir() {
+		if dir, err = readBest(path); err != nil {
+			return nil, err
+		}
+	} else if !info.IsDir() {
 		if !strings.HasSuffix(path, suffix) {
 			return nil, fault.Invalidf("%s is no %s file; name one, or a directory that holds a model, a checkpoint or a run", path, suffix)
 		}
@@ -94,7 +99,7 @@ func (w *Weights) openCheckpoint(dir string) error {
 		return err
 	}
 	c := st.Model
-	w.Model = &c
+	w.Model, w.Tokenizer = &c, st.Tokenizer
 	if w.files == nil {
 		w.files = []string{filepath.Join(dir, st.Weights())}
 	}
@@ -227,10 +232,7 @@ func (w *Weights) Fits(c model.Config) (notes []string, err error) {
 // Load reads the weights for a model, in the order of its Params. A head of
 // another size is drawn from the seed, as Fits says.
 func (w *Weights) Load(c model.Config, seed uint64) ([][]float32, error) {
-	stored, err := w.read(func(name string) (map[string]safetensors.Tensor, error) {
-		tensors, _, err := safetensors.Read(name)
-		return tensors, err
-	})
+	stored, err := w.tensors()
 	if err != nil {
 		return nil, err
 	}
@@ -239,6 +241,14 @@ func (w *Weights) Load(c model.Config, seed uint64) ([][]float32, error) {
 		return nil, fmt.Errorf("%s: %w", w.Path, err)
 	}
 	return weights, nil
+}
+
+// tensors reads everything in the files.
+func (w *Weights) tensors() (map[string]safetensors.Tensor, error) {
+	return w.read(func(name string) (map[string]safetensors.Tensor, error) {
+		tensors, _, err := safetensors.Read(name)
+		return tensors, err
+	})
 }
 
 // read reads all files, and holds that an index is true of them.
