@@ -52,7 +52,7 @@ type engine struct {
 	params []model.Param
 
 	gradients graphs // weights, scale, batch -> losses, gradients
-	losses    graphs // weights, batch -> losses
+	losses    graphs // weights, batch -> losses, which labels are right
 	sum       *Exec  // gradients of several parts -> gradients
 	squares   *Exec  // gradients of some parameters -> each one's sum of squares
 	updates   []updater

@@ -79,7 +79,7 @@ func (e *engine) evaluate(device int, weights []*tensors.Tensor, b *batch.Batch)
 	if err != nil {
 		return 0, 0, err
 	}
-	for i, sum := range []*float64{&loss, &correct}[:len(out)] {
+	for i, sum := range []*float64{&loss, &correct} {
 		values, err := appendValues(nil, out[i])
 		if err != nil {
 			return 0, 0, err
@@ -91,8 +91,11 @@ func (e *engine) evaluate(device int, weights []*tensors.Tensor, b *batch.Batch)
 	return loss, correct, nil
 }
 
-// lossGraph builds weights, batch -> losses.
+// lossGraph builds weights, batch -> losses, which labels are right.
 func (e *engine) lossGraph(l layout) func(in []*Node) []*Node {
 	n := len(e.params)
-	return func(in []*Node) []*Node { return []*Node{e.model.Losses(in[:n], l.batch(in[n:]))} }
+	return func(in []*Node) []*Node {
+		losses, correct := e.model.Evaluate(in[:n], l.batch(in[n:]))
+		return []*Node{losses, correct}
+	}
 }

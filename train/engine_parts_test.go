@@ -22,9 +22,9 @@ func TestMicroBatchesMakeTheWhole(t *testing.T) {
 	gentle.Epsilon = 1e-3
 	for name, c := range stepModels() {
 		t.Run(name, func(t *testing.T) {
-			for _, rows := range []int{1, 3, 8} {
+			for _, rows := range []int{3, 8} {
 				var whole state
-				for _, cut := range []struct{ accumulate, shards int }{{0, 1}, {1, 2}, {1, 3}, {2, 1}, {2, 2}, {4, 1}, {4, 2}, {5, 3}} {
+				for _, cut := range []struct{ accumulate, shards int }{{0, 1}, {1, 3}, {2, 1}, {2, 2}, {4, 2}} {
 					e := engineOf(t, cut.shards, setting{model: c.config, optimizer: gentle, seed: 5, accumulate: cut.accumulate})
 					for step := range int64(3) {
 						b := c.batch(rows, step)
@@ -71,10 +71,22 @@ func stepModels() map[string]stepModel {
 		}}
 	}
 	lopsided := text(tiny, 8, false)
+	dropping, pixels := tiny, smallViT
+	dropping.Dropout, pixels.Dropout = 0.3, 0.2
 	return map[string]stepModel{
-		"plain":  text(tiny, 8, false),
-		"routed": text(tiny, 3, false),
-		"packed": text(tiny, 3, true),
+		"plain":   text(tiny, 8, false),
+		"routed":  text(tiny, 3, false),
+		"packed":  text(tiny, 3, true),
+		"dropout": text(dropping, 3, true),
+		"bert": {smallBERT, func(rows int, step int64) *batch.Batch {
+			return masked(someBatch(smallBERT, curriculum.Shape{Rows: rows, Length: 8, Kept: 5}, uint64(step)))
+		}},
+		"vit": {pixels, func(rows int, step int64) *batch.Batch {
+			b := &batch.Batch{Shape: curriculum.Shape{Rows: rows, Length: 5, Kept: 3}}
+			images(b, pixels)
+			b.Kept = route.Positions(route.RandomLTD{}, 1, step, pixels.Routed, 0, rows, 5, 3)
+			return b
+		}},
 		"lopsided": {tiny, func(rows int, step int64) *batch.Batch {
 			b := lopsided.batch(rows, step)
 			for i := range (rows - 1) * 8 {
@@ -82,6 +94,82 @@ func stepModels() map[string]stepModel {
 			}
 			return b
 		}},
+	}
+}
+
+var (
+	smallBERT = model.Config{Kind: model.BERT, Vocabulary: 17, Context: 8, Layers: 3, Width: 8, Heads: 2, Dropout: 0.1, Routed: []int{1}}
+	smallViT  = model.Config{Kind: model.ViT, Context: 5, Layers: 3, Width: 8, Heads: 2, Classes: 3, Routed: []int{1},
+		Image: model.Image{Height: 4, Width: 4, Channels: 1, Patch: 2}}
+)
+
+// masked makes a batch one of rows that predict at two places.
+func masked(b *batch.Batch) *batch.Batch {
+	b.Segments = make([]int32, b.Tokens())
+	for r := range b.Rows {
+		at := r * b.Length
+		copy(b.Segments[at+b.Length/2:at+b.Length], []int32{1, 1, 1, 1})
+		for i := range b.Length {
+			if b.Labels[at+i] = batch.Ignore; i == r%6 || i == 7 && r%2 > 0 {
+				b.Labels[at+i] = (b.Inputs[at+i] + 1) % 17
+			}
+		}
+		b.Predicted = append(b.Predicted, int32(r%6), 7) // a place that predicts nothing, in every other row
+	}
+	return b
+}
+
+// A label is right if no other one has a smaller loss at its place.
+func TestAccuracy(t *testing.T) {
+	some := 0.0
+	for name, c := range stepModels() {
+		e := mustEngine(t, c.config, adam)
+		if err := e.load(state{weights: proxyWeights(c.config), moment1: proxyWeights(c.config), moment2: proxyWeights(c.config)}); err != nil {
+			t.Fatal(err)
+		}
+		// places returns the loss at each place.
+		places := func(b *batch.Batch) []float32 {
+			in := e.inputs(b)
+			exec, err := e.losses.of(in.layout)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := in.call(exec, 0, anys(e.weights), 0, b.Rows)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return tensors.MustCopyFlatData[float32](out[0])
+		}
+		right, sum, labels := 0.0, 0.0, 0.0
+		batches := []*batch.Batch{c.batch(4, 1), c.batch(4, 2)}
+		for _, b := range batches {
+			losses, answers := places(b), placeLabels(b)
+			best := slices.Clone(losses)
+			for v := range int32(max(c.config.Vocabulary, c.config.Classes)) {
+				other := *b
+				other.Labels = slices.Repeat([]int32{v}, len(b.Labels))
+				for i, loss := range places(&other) {
+					best[i] = min(best[i], loss)
+				}
+			}
+			for i, label := range answers {
+				if label == batch.Ignore {
+					continue
+				}
+				labels, sum = labels+1, sum+float64(losses[i])
+				if losses[i] == best[i] {
+					right++
+				}
+			}
+		}
+		loss, accuracy, err := e.loss(batches)
+		if err != nil || math.Abs(loss-sum/labels) > 1e-6*loss || math.Abs(accuracy-right/labels) > 1e-9 {
+			t.Errorf("%s: loss %v and accuracy %v (%v), by the definition %v and %v", name, loss, accuracy, err, sum/labels, right/labels)
+		}
+		some += right
+	}
+	if some == 0 {
+		t.Error("no model has any label right")
 	}
 }
 
@@ -220,147 +308,4 @@ func flatOf(t interface{ Fatal(...any) }, x *tensors.Tensor) any {
 		t.Fatal(err)
 	}
 	return values
-}
-
-// pupil is a Learner that keeps the first places, and remembers what it was told.
-type pupil struct{ told *[]string }
-
-func (p pupil) Keep(kept []int32, length int, d route.Draw) {
-	*p.told = append(*p.told, fmt.Sprint("keep ", len(kept), d.Step, d.Layer, d.Row))
-	for i := range kept {
-		kept[i] = int32(i)
-	}
-}
-func (p pupil) Learn(vocabulary int) route.Learned {
-	*p.told = append(*p.told, fmt.Sprint("learn ", vocabulary))
-	return p
-}
-func (p pupil) Observe(labels []int32, losses []float32) {
-	sum := 0.0
-	for _, x := range losses {
-		sum += float64(x)
-	}
-	*p.told = append(*p.told, fmt.Sprintf("observe %v %.4f", labels, sum))
-}
-func (p pupil) State() []float64        { return nil }
-func (p pupil) Restore([]float64) error { return nil }
-
-// A learner draws before each step, for its rows, and is told the losses after it.
-func TestLearner(t *testing.T) {
-	var told []string
-	routing := &batch.Routing{Policy: pupil{&told}, Layers: tiny.Routed, Seed: 5}
-	e := engineOf(t, 2, setting{model: tiny, optimizer: adam, seed: 5, accumulate: 2, learner: routing})
-	plain := mustEngine(t, tiny, adam)
-	b := someBatch(tiny, curriculum.Shape{Rows: 3, Length: 4, Kept: 4}, 1)
-	b.Shape.Kept = 2
-	got, err := e.step(b, 1e-2, 9)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b.Kept != nil {
-		t.Error("the batch itself was routed")
-	}
-	own := *b
-	own.Kept = [][]int32{{0, 1, 0, 1, 0, 1}}
-	want, err := plain.step(&own, 1e-2, 9)
-	if err != nil || math.Abs(got.loss-want.loss) > 1e-6 {
-		t.Errorf("loss %v, of the routed batch %v (%v)", got.loss, want.loss, err)
-	}
-	var labels []int32
-	for _, l := range b.Labels {
-		if l != batch.Ignore {
-			labels = append(labels, l)
-		}
-	}
-	if expect := []string{
-		"learn 17", "keep 2 9 1 0", "keep 2 9 1 1", "keep 2 9 1 2",
-		fmt.Sprintf("observe %v %.4f", labels, want.loss*float64(len(labels))),
-	}; !slices.Equal(told, expect) {
-		t.Errorf("the learner was told %q, want %q", told, expect)
-	}
-
-	// What diverged teaches nothing.
-	s, err := e.save()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.weights[len(s.weights)-1][3] = float32(math.Inf(1))
-	if err := e.load(s); err != nil {
-		t.Fatal(err)
-	}
-	told = nil
-	if _, err := e.step(b, 1e-2, 10); err != nil || len(told) != 3 {
-		t.Errorf("after a step that diverged (%v) the learner was told %q", err, told)
-	}
-	if _, err := newEngine(mustGo(t), setting{model: tiny, optimizer: adam, learner: &batch.Routing{Policy: route.RandomLTD{}}}); err == nil {
-		t.Error("a policy that does not learn is a learner")
-	}
-}
-
-// Places that predict are looked up in the labels of their row.
-func TestPlaceLabels(t *testing.T) {
-	b := &batch.Batch{Shape: curriculum.Shape{Rows: 2, Length: 3}, Labels: []int32{7, -1, 8, -1, 9, -1}}
-	if got := placeLabels(b); !slices.Equal(got, b.Labels) {
-		t.Errorf("labels %v", got)
-	}
-	b.Predicted = []int32{0, 2, 1, 0}
-	if got, want := placeLabels(b), []int32{7, 8, 9, -1}; !slices.Equal(got, want) {
-		t.Errorf("labels %v, want %v", got, want)
-	}
-}
-
-// The moving average is its definition's, and what is evaluated.
-func TestMovingAverage(t *testing.T) {
-	a := Average{Kind: EMA, Decay: 0.6}
-	s := setting{model: tiny, optimizer: adam, average: a, seed: 5}
-	e := engineOf(t, 2, s)
-	var mean [][]float64
-	b := someBatch(tiny, curriculum.Shape{Rows: 3, Length: 8, Kept: 8}, 1)
-	for step := range int64(5) {
-		if _, err := e.step(b, 1e-2, step); err != nil {
-			t.Fatal(err)
-		}
-		now, err := e.save()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if mean == nil {
-			mean = widen(now.weights)
-		}
-		d := min(0.6, float64(step)/float64(step+1))
-		for i, w := range now.weights {
-			for k, x := range w {
-				mean[i][k] = d*mean[i][k] + (1-d)*float64(x)
-				if got := float64(now.average[i][k]); math.Abs(got-mean[i][k]) > 1e-6 {
-					t.Fatalf("step %d, %s[%d]: average %v, want %v", step, e.params[i].Name, k, got, mean[i][k])
-				}
-			}
-		}
-	}
-	end, err := e.save()
-	if err != nil {
-		t.Fatal(err)
-	}
-	averaged := mustEngine(t, tiny, adam)
-	if err := averaged.load(state{weights: end.average, moment1: end.moment1, moment2: end.moment2}); err != nil {
-		t.Fatal(err)
-	}
-	got, _, err := e.loss([]*batch.Batch{b})
-	want, _, errWant := averaged.loss([]*batch.Batch{b})
-	raw, _, errRaw := e.rawLoss([]*batch.Batch{b})
-	if err != nil || errWant != nil || errRaw != nil || got != want || got == raw {
-		t.Errorf("evaluated at %v (%v), with the average as weights %v (%v); the weights themselves have %v (%v)", got, err, want, errWant, raw, errRaw)
-	}
-
-	// Averages that others made.
-	plain := mustEngine(t, tiny, adam)
-	if err := plain.loadAverage(end.average); err != nil {
-		t.Fatal(err)
-	}
-	if got, _, err := plain.loss([]*batch.Batch{b}); err != nil || got != want {
-		t.Errorf("evaluated at %v (%v), the average has %v", got, err, want)
-	}
-	if err := plain.loadAverage(nil); err != nil || plain.mean != nil {
-		t.Errorf("an average is left: %v", err)
-	}
 }

@@ -104,6 +104,10 @@ func openLoss(dir string) (*lossMetric, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !st.Model.Is(model.GPT) {
+		return nil, fault.Invalidf("checkpoint %s is of a model that does not predict the next token (%s), so it has no loss of a sample; "+
+			"name a checkpoint of a GPT", path, st.Model)
+	}
 	m := &lossMetric{info: lossInfo, path: path, config: st.Model}
 	m.info.Content = "sha256:" + st.Files[st.Weights()]
 	if path == strings.TrimSpace(path) && !strings.Contains(path, ",") { // else no registry can read it

@@ -311,6 +311,7 @@ func TestLossOpenRefuses(t *testing.T) {
 		"another version":   {spoilt(stateFile, func(b []byte) []byte { return bytes.Replace(b, []byte(`"version": 2`), []byte(`"version": 9`), 1) }), fault.Mismatch, "version 9"},
 		"of a wider model":  {of(wider), fault.Corrupt, "the model wants [17 10]"},
 		"of a deeper model": {of(deeper), fault.Corrupt, "transformer.h.3.attn.c_attn.bias, transformer.h.3.attn.c_attn.weight, transformer.h.3.attn.c_proj.bias and 9 more are missing"},
+		"of a BERT":         {proxyOf(t, t.TempDir(), smallBERT, proxyWeights(smallBERT)), fault.Invalid, "name a checkpoint of a GPT"},
 		"of no model":       {of(none), fault.Corrupt, "heads is 0"},
 	} {
 		if _, err := LossMetric(c.dir); !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) {
