@@ -141,6 +141,9 @@ func (c Config) check(b Batch) {
 	if b.Inputs == nil || b.Pixels != nil {
 		exceptions.Panicf("model: a %s reads tokens, and no pixels", kindNames[c.kind()])
 	}
+	if s := b.length(); b.Positions == nil && s > c.Context {
+		exceptions.Panicf("model: rows of %d tokens, and the context is %d", s, c.Context)
+	}
 	if !c.Is(BERT) && (b.Predicted != nil || b.Segments != nil) {
 		exceptions.Panicf("model: only a BERT reads predicted places and segments")
 	}

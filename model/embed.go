@@ -94,9 +94,6 @@ func addPlaces(x *Node, batch Batch, places *Node) (y *Node, pull func(dy *Node)
 	}
 	b, s := batch.rows(), batch.length()
 	context, d := places.Shape().Dimensions[0], places.Shape().Dimensions[1]
-	if s > context {
-		exceptions.Panicf("model: rows of %d tokens, and the context is %d", s, context)
-	}
 	place := Slice(places, AxisRange(0, s))
 	y = Reshape(Add(Reshape(x, b, s*d), row(Reshape(place, s*d))), b*s, d)
 	return y, func(dy *Node) *Node {

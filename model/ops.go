@@ -87,12 +87,12 @@ func tanhGELU(x *Node) (y *Node, pull func(dy *Node) *Node) {
 	square := Square(x)
 	t := Tanh(Mul(x, AddScalar(MulScalar(square, k*c), k)))
 	half := MulScalar(AddScalar(t, 1), 0.5)
-	y = Mul(x, half)
-	return ConvertDType(y, dtype), func(dy *Node) *Node {
+	wide := Mul(x, half)
+	return ConvertDType(wide, dtype), func(dy *Node) *Node {
 		// dy/dx = (1+t)/2 + x/2 * (1-t^2) * (k + 3*k*c*x^2), and
 		// (1-t^2)/2 = (1+t)/2 * (1-t) = half * (2 - 2*half).
 		slope := AddScalar(MulScalar(square, 3*k*c), k)
-		bend := Mul(Mul(y, AddScalar(MulScalar(half, -2), 2)), slope)
+		bend := Mul(Mul(wide, AddScalar(MulScalar(half, -2), 2)), slope)
 		return ConvertDType(Mul(widen(dy), Add(half, bend)), dtype)
 	}
 }
@@ -104,8 +104,7 @@ func gelu(x *Node) (y *Node, pull func(dy *Node) *Node) {
 	dtype := x.DType()
 	x = widen(x)
 	half := MulScalar(AddScalar(Erf(MulScalar(x, math.Sqrt2/2)), 1), 0.5)
-	y = Mul(x, half)
-	return ConvertDType(y, dtype), func(dy *Node) *Node {
+	return ConvertDType(Mul(x, half), dtype), func(dy *Node) *Node {
 		// dy/dx = half + x times the normal density.
 		density := MulScalar(Exp(MulScalar(Square(x), -0.5)), 1/math.Sqrt(2*math.Pi))
 		return ConvertDType(Mul(widen(dy), Add(half, Mul(x, density))), dtype)
