@@ -96,7 +96,8 @@ type Step struct {
 	Accuracy    *float64           // share of the held-out labels that the model finds likeliest; nil when not evaluated, or not counted
 	Waited      float64            // seconds before this step in which the loop had no batch to go on with; not in Seconds
 	Compile     float64            // seconds before this step in which it waited for its graphs to be compiled; not in Seconds
-	// CompileAhead is the seconds that compiling its graphs took while earlier steps ran.
+	// CompileAhead is the seconds that compiling took since the step before, for which
+	// no step waited: of the graphs of steps to come, and of evaluations.
 	CompileAhead float64
 	Digest       string // of the ids of this step, all ranks: curriculum.Digest
 }

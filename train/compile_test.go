@@ -46,8 +46,11 @@ func TestCompileAhead(t *testing.T) {
 					t.Fatal(err)
 				}
 				got, err := r.engine.step(b, 1e-3, step)
-				if err != nil || got.compiled != 0 || (got.ahead > 0) != slices.Contains(r.firsts(0), step) {
+				if err != nil || got.compiled != 0 || (got.ahead > 0) != (step == 0) {
 					t.Errorf("step %d waited %v seconds for a compiler that had run ahead for %v: %v", step, got.compiled, got.ahead, err)
+				}
+				if _, _, err := r.engine.loss(r.Evaluation); err != nil || r.engine.compiled.takeAhead() != 0 {
+					t.Errorf("the evaluation after step %d was compiled then (%v)", step, err)
 				}
 			}
 		})

@@ -19,8 +19,9 @@ import (
 type compiled struct {
 	building sync.Mutex
 
-	mu      sync.Mutex
-	seconds map[string]float64 // by key; what compiling it took, if no step has waited for it yet
+	mu    sync.Mutex
+	there map[string]bool // by key
+	ahead float64         // seconds that no step waited for, since the last one
 }
 
 // A job is a graph to be compiled.
@@ -74,8 +75,22 @@ func (e *engine) shapesOf(params []int) []shapes.Shape {
 	return all
 }
 
+// evaluationJobs lists the graphs of an evaluation.
+func (e *engine) evaluationJobs(batches []*batch.Batch) ([]job, error) {
+	var all []job
+	for _, b := range batches {
+		in := e.inputs(b)
+		exec, err := e.losses.of(in.layout)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, job{"losses of " + in.key(b.Rows), exec, func() []shapes.Shape { return append(e.shapes(1), in.shapes(b.Rows)...) }})
+	}
+	return all, nil
+}
+
 // compile builds the graphs of a step that are not there yet. It returns the seconds
-// that took, and those that the others took when they were compiled ahead, once.
+// that took, and those that other graphs took since the last step.
 func (e *engine) compile(in *inputs) (waited, ahead float64, err error) {
 	all, err := e.jobs(in)
 	if err != nil {
@@ -90,28 +105,33 @@ func (e *engine) compile(in *inputs) (waited, ahead float64, err error) {
 		}
 		waited = time.Since(begin).Seconds()
 	}
-	return waited, e.compiled.take(all), nil
+	return waited, e.compiled.takeAhead(), nil
 }
 
-// compileAhead builds the graphs of a step before it, and leaves errors to the step,
-// which will have them again.
-func (e *engine) compileAhead(ctx context.Context, in *inputs) {
-	all, err := e.jobs(in)
-	if err != nil {
-		return
-	}
+// compileAhead builds graphs before a step needs them.
+func (c *compiled) compileAhead(ctx context.Context, all []job) error {
 	for _, j := range all {
-		if ctx.Err() != nil {
-			return
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		seconds, err := e.compiled.build(j)
+		seconds, err := c.build(j)
 		if err != nil {
-			return
+			return err
 		}
-		e.compiled.mu.Lock()
-		e.compiled.seconds[j.key] += seconds
-		e.compiled.mu.Unlock()
+		c.mu.Lock()
+		c.ahead += seconds
+		c.mu.Unlock()
 	}
+	return nil
+}
+
+// takeAhead returns the seconds that no step waited for, and begins to count anew.
+func (c *compiled) takeAhead() float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seconds := c.ahead
+	c.ahead = 0
+	return seconds
 }
 
 // missing returns the jobs whose graphs are not there.
@@ -120,7 +140,7 @@ func (c *compiled) missing(all []job) []job {
 	defer c.mu.Unlock()
 	var missing []job
 	for _, j := range all {
-		if _, there := c.seconds[j.key]; !there {
+		if !c.there[j.key] {
 			missing = append(missing, j)
 		}
 	}
@@ -140,44 +160,42 @@ func (c *compiled) build(j job) (seconds float64, err error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.seconds == nil {
-		c.seconds = map[string]float64{}
+	if c.there == nil {
+		c.there = map[string]bool{}
 	}
-	c.seconds[j.key] = 0
+	c.there[j.key] = true
 	return time.Since(begin).Seconds(), nil
 }
 
-// take returns the seconds of graphs that were compiled ahead, and forgets them.
-func (c *compiled) take(all []job) (seconds float64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, j := range all {
-		seconds += c.seconds[j.key]
-		c.seconds[j.key] = 0
-	}
-	return seconds
-}
-
-// compileAhead compiles the graphs of the shapes to come while the run goes on, in
-// the order in which it needs them, where that takes long. The channel is closed at
+// compileAhead compiles the graphs of the shapes to come, and of the evaluation,
+// while the run goes on, in the order in which it needs them, where that takes long.
+// Errors are left to the step, which will have them again. The channel is closed at
 // the end.
 func (r *run) compileAhead(ctx context.Context) <-chan struct{} {
-	done := make(chan struct{})
+	done, e := make(chan struct{}), r.engine
 	go func() {
 		defer close(done)
-		if !r.engine.backend.SlowCompile {
+		if !e.backend.SlowCompile {
 			return
 		}
-		for _, step := range r.firsts(r.result.Step) {
+		for i, step := range r.firsts(r.result.Step) {
 			b, err := r.Batches.Make(step, 0, 1)
 			if err != nil || ctx.Err() != nil {
-				return // the step will say why
-			}
-			if b = r.engine.shaped(b, step); readable(b, r.Model) != nil {
 				return
 			}
-			in := r.engine.trainingInputs(b, step)
-			r.engine.compileAhead(ctx, &in)
+			if b = e.shaped(b, step); readable(b, r.Model) != nil {
+				return
+			}
+			in := e.trainingInputs(b, step)
+			all, err := e.jobs(&in)
+			if err == nil && i == 0 {
+				var evaluation []job
+				evaluation, err = e.evaluationJobs(r.Evaluation)
+				all = append(all, evaluation...)
+			}
+			if err != nil || e.compiled.compileAhead(ctx, all) != nil {
+				return
+			}
 		}
 	}()
 	return done

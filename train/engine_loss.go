@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"sync"
 
@@ -36,6 +37,13 @@ func (e *engine) rawLoss(batches []*batch.Batch) (loss, accuracy float64, err er
 
 // lossOf is loss for given weights.
 func (e *engine) lossOf(weights []*tensors.Tensor, replicas [][]*tensors.Tensor, batches []*batch.Batch) (loss, accuracy float64, err error) {
+	jobs, err := e.evaluationJobs(batches)
+	if err == nil {
+		err = e.compiled.compileAhead(context.Background(), jobs)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("train: evaluation: %w", e.backend.enough(err))
+	}
 	type found struct {
 		loss, correct float64
 		err           error

@@ -16,7 +16,7 @@ type stepResult struct {
 	loss     float64 // mean of the labels that count, in nats
 	norm     float64 // of the gradient, before clipping
 	compiled float64 // seconds that the step waited for its graphs to be compiled
-	ahead    float64 // seconds that compiling them took beside earlier steps
+	ahead    float64 // seconds that other graphs took to compile since the step before
 }
 
 // step makes one optimizer update. On a loss or a norm that is not finite it
