@@ -168,6 +168,17 @@ func TestAnotherVersion(t *testing.T) {
 	}
 }
 
+// Checkpoints of version 1 had fewer fields, and are read.
+func TestVersion1(t *testing.T) {
+	text, err := CheckpointState{Version: 1, Step: 3, Recipe: "r", Corpus: "c", Model: tiny, Files: map[string]string{modelFile: "00"}}.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st, err := parseState("state.json", text); err != nil || st.Version != 1 || st.Step != 3 || st.Weights() != modelFile {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
+
 // The newest stay, by number and not by name; what kills left behind goes.
 func TestPruning(t *testing.T) {
 	dir := t.TempDir()

@@ -14,6 +14,10 @@ func TestScheduleByHand(t *testing.T) {
 	linear.Decay, constant.Decay = Linear, Constant
 	none.Warmup = 0
 	all.Warmup = 50
+	fall, line, root := base, base, base
+	fall.Decay, fall.Cooldown = Cooldown, 16
+	line.Decay, line.Cooldown, line.Fall = Cooldown, 16, Line
+	root.Decay = InverseSqrt
 	for _, c := range []struct {
 		name     string
 		schedule Schedule
@@ -36,6 +40,20 @@ func TestScheduleByHand(t *testing.T) {
 		{"constant", constant, 5, 0.4},
 		{"constant", constant, 11, 0.8},
 		{"constant", constant, 50, 0.8},
+		{"cooldown warms up", fall, 5, 0.4},
+		{"before the fall", fall, 34, 0.8},
+		{"1-sqrt", fall, 38, 0.2 + 0.6*(1-0.5)}, // a quarter of the fall
+		{"1-sqrt", fall, 43, 0.2 + 0.6*(1-0.75)},
+		{"the end of 1-sqrt", fall, 50, 0.2},
+		{"past the end of 1-sqrt", fall, 70, 0.2},
+		{"before the line", line, 34, 0.8},
+		{"the line", line, 38, 0.65},
+		{"the end of the line", line, 50, 0.2},
+		{"square root", root, 5, 0.4},
+		{"square root", root, 10, 0.8},
+		{"square root", root, 40, 0.4},
+		{"square root on", root, 90, 0.8 / 3},
+		{"square root at its least", root, 1000, 0.2},
 		{"no warmup", none, 0, 0.8},
 		{"no warmup", none, 25, 0.5},
 		{"nothing but warmup", all, 25, 0.4},
@@ -56,6 +74,12 @@ func TestSettingsAreChecked(t *testing.T) {
 		"negative min": func(s *Schedule) { s.Min = -1 }, "NaN min": func(s *Schedule) { s.Min = nan },
 		"negative warmup": func(s *Schedule) { s.Warmup = -1 }, "long warmup": func(s *Schedule) { s.Warmup = 11 },
 		"NaN total": func(s *Schedule) { s.Total = nan }, "decay": func(s *Schedule) { s.Decay = "steep" },
+		"square root without warmup": func(s *Schedule) { s.Decay, s.Warmup = InverseSqrt, 0 },
+		"no cooldown":                func(s *Schedule) { s.Decay = Cooldown },
+		"cooldown of cosine":         func(s *Schedule) { s.Cooldown = 1 },
+		"fall of cosine":             func(s *Schedule) { s.Fall = Line },
+		"long cooldown":              func(s *Schedule) { s.Decay, s.Cooldown = Cooldown, 9.5 },
+		"fall":                       func(s *Schedule) { s.Decay, s.Cooldown, s.Fall = Cooldown, 2, "free" },
 	} {
 		s := good
 		spoil(&s)
