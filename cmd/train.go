@@ -15,6 +15,7 @@ import (
 	"github.com/gradus-ml/gradus/internal/dirlock"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/recipe"
+	"github.com/gradus-ml/gradus/report"
 	"github.com/gradus-ml/gradus/runlog"
 	"github.com/gradus-ml/gradus/train"
 	"github.com/spf13/cobra"
@@ -85,7 +86,7 @@ beforehand what will repeat and what will be lost.`,
 func printTrained(out io.Writer, r *recipe.Recipe, result train.Result) error {
 	text := fmt.Sprintf("%s: %d steps done", r.Name, result.Step)
 	if result.HeldOut != 0 {
-		text += fmt.Sprintf(", held-out loss %.4f nats a %s", result.HeldOut, or(r.Predicts(), "token"))
+		text += fmt.Sprintf(", held-out loss %.4f %s", result.HeldOut, report.Unit(r.Predicts()))
 	}
 	if result.Accuracy != nil {
 		text += fmt.Sprintf(", accuracy %.2f %%", 100**result.Accuracy)

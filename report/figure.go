@@ -51,7 +51,7 @@ type drawing struct {
 // losses draws held-out loss against one clock.
 func (d drawing) losses(k clock) Figure {
 	f := Figure{Name: "loss-" + k.name, clock: k}
-	f.Title, f.Unit = "Held-out loss against "+k.noun, "nats a token, lower is better"
+	f.Title, f.Unit = "Held-out loss against "+k.noun, d.c.Unit+", lower is better"
 	if t := d.c.Target; t != nil {
 		f.Level = &chart.Level{Y: *t, Label: "target " + loss(*t)}
 	}

@@ -24,6 +24,7 @@ var styleSource string
 func Page(w io.Writer, c Comparison, figures []Figure, command string) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"loss": lossOrNone, "brief": brief, "whole": func(n int64) string { return whole(float64(n)) },
+		"accuracy": accuracyOrNone, "percent": percent, "duration": duration,
 		"prose": prose, "rate": func(r float64) string { return fmt.Sprintf("%.3g", r) },
 	}).Parse(pageSource)
 	if err != nil {
@@ -31,13 +32,15 @@ func Page(w io.Writer, c Comparison, figures []Figure, command string) error {
 	}
 	page := struct {
 		Comparison
-		Style   template.CSS
-		Clocks  []clockColumn
-		Rows    []pageRow
-		Losses  []pageFigure
-		Paces   []pageFigure
-		Pace    string // the clock of the paces
-		Command string
+		Style    template.CSS
+		Clocks   []clockColumn
+		Rows     []pageRow
+		Losses   []pageFigure
+		Paces    []pageFigure
+		Pace     string // the clock of the paces
+		Command  string
+		Counted  bool   // some run has an accuracy
+		Averaged string // what to know of averaged weights, if some run has them
 	}{
 		Comparison: c, Command: command,
 		Style: template.CSS(":root{" + chart.Variables(false) + "}\n" +
@@ -47,6 +50,10 @@ func Page(w io.Writer, c Comparison, figures []Figure, command string) error {
 		page.Clocks = append(page.Clocks, clockColumn{k.label})
 	}
 	for place, r := range c.Runs {
+		page.Counted = page.Counted || r.Accuracy != nil
+		if r.FinalRaw != nil {
+			page.Averaged += fmt.Sprintf("The held-out losses of %s are those of an average of its weights; without averaging the last is %s. ", r.Name, loss(*r.FinalRaw))
+		}
 		page.Rows = append(page.Rows, row(place, r))
 	}
 	for _, f := range figures {

@@ -22,7 +22,9 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/gradus-ml/gradus/internal/chart"
 	"github.com/gradus-ml/gradus/internal/fault"
@@ -32,7 +34,8 @@ import (
 // Comparison is what Compare found, ready for JSON.
 type Comparison struct {
 	Baseline string   `json:"baseline"` // name of the run the others are measured against
-	Target   *float64 `json:"target"`   // the baseline's final held-out loss, nats a token; nil when it has none
+	Target   *float64 `json:"target"`   // the baseline's final held-out loss, in Unit; nil when it has none
+	Unit     string   `json:"unit"`     // of losses: "nats a token", or what the baseline predicts
 	Runs     []Run    `json:"runs"`     // the baseline first, then the others as given
 	Headline string   `json:"headline"` // the result in one sentence
 	Findings []string `json:"findings"` // one sentence a run, where there is more than one to compare
@@ -45,16 +48,51 @@ type Run struct {
 	Name      string     `json:"name"` // unique in the comparison
 	Log       runlog.Run `json:"log"`  // the first line of its log, what cannot be printed left out
 	Last      int64      `json:"last_step"`
-	Torn      bool       `json:"torn"`              // the log ends in half a line
-	Digest    string     `json:"digest"`            // of the sample ids of the last step
-	Total     Amounts    `json:"total"`             // at the last step
-	Evaluated int        `json:"evaluated"`         // number of held-out evaluations
-	Final     *float64   `json:"final"`             // held-out loss of the last evaluation; nil: none, or not finite
-	Best      *float64   `json:"best"`              // lowest held-out loss; nil: none is finite
-	Diverged  int64      `json:"diverged_at_step"`  // first step with a training loss that is not finite; 0: none
-	Reached   *Amounts   `json:"reached"`           // when it first reached the target; nil: it did not
-	Bound     bool       `json:"reached_or_before"` // Reached is an upper bound
-	Saving    *Saving    `json:"saving"`            // nil for the baseline and when Reached is nil
+	Torn      bool       `json:"torn"`                // the log ends in half a line
+	Digest    string     `json:"digest"`              // of the sample ids of the last step
+	Total     Amounts    `json:"total"`               // at the last step
+	Evaluated int        `json:"evaluated"`           // number of held-out evaluations
+	Final     *float64   `json:"final"`               // held-out loss of the last evaluation; nil: none, or not finite
+	Best      *float64   `json:"best"`                // lowest held-out loss; nil: none is finite
+	FinalRaw  *float64   `json:"final_raw,omitempty"` // where Final is of an average of the weights: that of the weights
+	Accuracy  *float64   `json:"accuracy,omitempty"`  // share of held-out labels that the last evaluation had right; nil: not counted
+	Spent     Spent      `json:"spent"`               // what the run cost beside its clocks
+	Diverged  int64      `json:"diverged_at_step"`    // first step with a training loss that is not finite; 0: none
+	Reached   *Amounts   `json:"reached"`             // when it first reached the target; nil: it did not
+	Bound     bool       `json:"reached_or_before"`   // Reached is an upper bound
+	Saving    *Saving    `json:"saving"`              // nil for the baseline and when Reached is nil
+}
+
+// Spent is what a run cost beside its clocks, or did not use.
+type Spent struct {
+	Padding   float64 `json:"padding"`   // share of the batches' positions that held nothing
+	Discarded float64 `json:"discarded"` // share of the samples' tokens that no batch held
+	Waited    float64 `json:"waited"`    // share of the time of the steps and of waiting for batches that went into waiting
+	Compile   float64 `json:"compile"`   // seconds of compiling graphs
+}
+
+// spent sums up the steps of a log.
+func spent(log *runlog.Log) (s Spent) {
+	var positions, padding, discarded, waited float64
+	for _, step := range log.Steps {
+		positions += float64(step.Rows) * float64(step.Length)
+		padding += float64(step.Padding)
+		discarded += float64(step.Discarded)
+		waited += step.Waited
+		s.Compile += step.Compile
+	}
+	share := func(part, whole float64) float64 {
+		if part == 0 {
+			return 0
+		}
+		return part / whole
+	}
+	s.Padding = share(padding, positions)
+	s.Discarded = share(discarded, positions-padding+discarded)
+	if n := len(log.Steps); n > 0 {
+		s.Waited = share(waited, waited+log.Steps[n-1].Seconds)
+	}
+	return s
 }
 
 // Amounts is what a run has consumed at some moment, counted by each clock.
@@ -85,7 +123,7 @@ func Compare(runs []*runlog.Log, names []string, baseline int) (Comparison, erro
 	if err := checkNames(names, len(runs)); err != nil {
 		return Comparison{}, err
 	}
-	c := Comparison{Baseline: names[baseline], Findings: []string{}, Warnings: []string{}}
+	c := Comparison{Baseline: names[baseline], Unit: Unit(runs[baseline].Run.Predicts), Findings: []string{}, Warnings: []string{}}
 	base := evaluations(runs[baseline])
 	if n := len(base); n > 0 && chart.Finite(base[n-1].loss) {
 		c.Target = new(base[n-1].loss)
@@ -109,6 +147,16 @@ func Compare(runs []*runlog.Log, names []string, baseline int) (Comparison, erro
 			first.Name, whole(first.Reached.Steps), whole(base[n-1].at.Steps)))
 	}
 	return c, nil
+}
+
+// Unit names what losses are counted in, of runs that predict something: the key
+// Predicts of a runlog.Run.
+func Unit(predicts string) string {
+	noun := cmp.Or(printable(predicts), "token")
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "nats an " + noun
+	}
+	return "nats a " + noun
 }
 
 func checkNames(names []string, runs int) error {
@@ -152,8 +200,8 @@ func consumed(s runlog.Step) Amounts {
 }
 
 func summarize(name string, log *runlog.Log, target *float64) Run {
-	r := Run{Name: name, Log: log.Run, Torn: log.Torn}
-	for _, s := range []*string{&r.Log.Name, &r.Log.Recipe, &r.Log.Corpus, &r.Log.Model, &r.Log.Backend} {
+	r := Run{Name: name, Log: log.Run, Torn: log.Torn, Spent: spent(log)}
+	for _, s := range []*string{&r.Log.Name, &r.Log.Recipe, &r.Log.Corpus, &r.Log.Model, &r.Log.Backend, &r.Log.Precision, &r.Log.Predicts} {
 		*s = printable(*s)
 	}
 	if n := len(log.Steps); n > 0 {
@@ -164,6 +212,14 @@ func summarize(name string, log *runlog.Log, target *float64) Run {
 		if !chart.Finite(s.Loss) {
 			r.Diverged = s.Step
 			break
+		}
+	}
+	for _, s := range log.Steps {
+		if s.HeldOut != nil {
+			r.FinalRaw, r.Accuracy = nil, s.Accuracy
+			if s.HeldOutRaw != nil && chart.Finite(*s.HeldOutRaw) {
+				r.FinalRaw = s.HeldOutRaw
+			}
 		}
 	}
 	evals := evaluations(log)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -34,14 +35,11 @@ func (c Comparison) Table(w io.Writer) error {
 	}
 	writeTable(&b, rows, 2)
 	b.WriteString("\n")
-	rows = [][]string{{"run", "final loss", "best loss", "evaluations", "steps", "seed"}}
-	for _, r := range c.Runs {
-		rows = append(rows, []string{
-			r.Name, lossOrNone(r.Final), lossOrNone(r.Best), whole(float64(r.Evaluated)),
-			whole(float64(r.Last)), fmt.Sprint(r.Log.Seed),
-		})
+	writeTable(&b, c.losses(), 1)
+	if rows := c.spendings(); rows != nil {
+		b.WriteString("\n")
+		writeTable(&b, rows, 1)
 	}
-	writeTable(&b, rows, 1)
 	for _, warning := range c.Warnings {
 		b.WriteString("\nWarning: " + warning + "\n")
 	}
@@ -50,6 +48,76 @@ func (c Comparison) Table(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// losses are the rows of what the runs came to.
+func (c Comparison) losses() [][]string {
+	columns := []struct {
+		head string
+		of   func(Run) string
+		used func(Run) bool // nil: always
+	}{
+		{"run", func(r Run) string { return r.Name }, nil},
+		{"final loss", func(r Run) string { return lossOrNone(r.Final) }, nil},
+		{"in bits", func(r Run) string { return bitsOrNone(r.Final) }, nil},
+		{"not averaged", func(r Run) string { return lossOrNone(r.FinalRaw) }, func(r Run) bool { return r.FinalRaw != nil }},
+		{"best loss", func(r Run) string { return lossOrNone(r.Best) }, nil},
+		{"accuracy", func(r Run) string { return accuracyOrNone(r.Accuracy) }, func(r Run) bool { return r.Accuracy != nil }},
+		{"evaluations", func(r Run) string { return whole(float64(r.Evaluated)) }, nil},
+		{"steps", func(r Run) string { return whole(float64(r.Last)) }, nil},
+		{"seed", func(r Run) string { return fmt.Sprint(r.Log.Seed) }, nil},
+	}
+	rows := make([][]string, len(c.Runs)+1)
+	for _, column := range columns {
+		if column.used != nil && !slices.ContainsFunc(c.Runs, column.used) {
+			continue
+		}
+		rows[0] = append(rows[0], column.head)
+		for i, r := range c.Runs {
+			rows[i+1] = append(rows[i+1], column.of(r))
+		}
+	}
+	return rows
+}
+
+// spendings are the rows of what the runs cost beside their clocks; nil: nothing.
+func (c Comparison) spendings() [][]string {
+	if !slices.ContainsFunc(c.Runs, func(r Run) bool { return r.Spent != Spent{} }) {
+		return nil
+	}
+	rows := [][]string{{"run", "padding", "discarded", "waiting for batches", "compiling"}}
+	for _, r := range c.Runs {
+		rows = append(rows, []string{r.Name, percent(r.Spent.Padding), percent(r.Spent.Discarded), percent(r.Spent.Waited), duration(r.Spent.Compile)})
+	}
+	return rows
+}
+
+// percent writes a share; a small one is told apart from none.
+func percent(share float64) string {
+	switch {
+	case share == 0:
+		return "none"
+	case share < 0.00005:
+		return "< 0.01 %"
+	case share < 0.01:
+		return fmt.Sprintf("%.2f %%", 100*share)
+	}
+	return fmt.Sprintf("%.1f %%", 100*share)
+}
+
+func accuracyOrNone(a *float64) string {
+	if a == nil {
+		return "none"
+	}
+	return fmt.Sprintf("%.2f %%", 100**a)
+}
+
+// bitsOrNone writes a loss in nats in bits.
+func bitsOrNone(l *float64) string {
+	if l == nil {
+		return "none"
+	}
+	return loss(*l / math.Ln2)
 }
 
 // reached says what a run had consumed when it reached the target.

@@ -55,7 +55,7 @@ func (c *Comparison) describe() {
 	}
 	switch {
 	case len(others) == 0:
-		c.Headline = fmt.Sprintf("%s ended at a held-out loss of %s nats a token; there is no other run to compare.", c.Baseline, loss(*c.Target))
+		c.Headline = fmt.Sprintf("%s ended at a held-out loss of %s %s; there is no other run to compare.", c.Baseline, loss(*c.Target), c.Unit)
 	case len(others) == 1:
 		c.Headline = findings[0]
 	case reached == 0:
@@ -140,7 +140,11 @@ func (c *Comparison) warn() {
 	if others := c.differing(parameters); others != "" {
 		add("Not comparable: the number of parameters of %s is %s, that of %s.", c.Baseline, parameters(c.Runs[0]), others)
 	}
-	backend := func(r Run) string { return r.Log.Backend }
+	predicts := func(r Run) string { return Unit(r.Log.Predicts) }
+	if others := c.differing(predicts); others != "" {
+		add("Not comparable: the loss of %s is in %s, that of %s.", c.Baseline, c.Unit, others)
+	}
+	backend := func(r Run) string { return strings.TrimSpace(r.Log.Backend + " " + r.Log.Precision) }
 	if others := c.differing(backend); others != "" {
 		add("Times are not comparable: the backend of %s is %s, that of %s.", c.Baseline, orUnknown(backend(c.Runs[0])), others)
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,6 +64,32 @@ func motley() []*runlog.Log {
 	return append(pair(), again, diverged, unfinished, blind, &runlog.Log{Run: runlog.Run{Name: "empty", Clock: "steps", Steps: 9}})
 }
 
+// images are two runs of a classifier that log everything there is: the second keeps
+// an average of its weights, and pads.
+func images() []*runlog.Log {
+	runs := pair()
+	for k, log := range runs {
+		log.Run.Predicts, log.Run.Precision = "image", "bfloat16"
+		for i := range log.Steps {
+			s := &log.Steps[i]
+			s.Waited = 0.0003
+			if i%100 == 0 {
+				s.Compile = 1.25
+			}
+			if s.HeldOut != nil {
+				s.Accuracy = new(1 - *s.HeldOut/8)
+			}
+			if k == 1 {
+				s.Padding, s.Discarded = int64(s.Rows*s.Length/8), 64
+				if s.HeldOut != nil {
+					s.HeldOutRaw = new(*s.HeldOut + 0.1)
+				}
+			}
+		}
+	}
+	return runs
+}
+
 func compare(t testing.TB, runs []*runlog.Log) ([]string, Comparison) {
 	t.Helper()
 	names := Names(runs, nil)
@@ -74,7 +101,7 @@ func compare(t testing.TB, runs []*runlog.Log) ([]string, Comparison) {
 }
 
 func TestTable(t *testing.T) {
-	for name, runs := range map[string][]*runlog.Log{"pair": pair(), "motley": motley(), "alone": pair()[:1]} {
+	for name, runs := range map[string][]*runlog.Log{"pair": pair(), "motley": motley(), "alone": pair()[:1], "images": images()} {
 		t.Run(name, func(t *testing.T) {
 			_, c := compare(t, runs)
 			var b bytes.Buffer
@@ -105,6 +132,29 @@ func TestHeadline(t *testing.T) {
 	} {
 		if _, got := compare(t, c.runs); got.Headline != c.want {
 			t.Errorf("got  %s\nwant %s", got.Headline, c.want)
+		}
+	}
+}
+
+// What losses are counted in follows the runs, and runs of different ones do not
+// compare.
+func TestUnits(t *testing.T) {
+	_, c := compare(t, append(images()[:1], pair()[1]))
+	if want := "Not comparable: the loss of baseline is in nats an image, that of composed is nats a token."; !slices.Contains(c.Warnings, want) {
+		t.Errorf("the warnings are %q, want %q among them", c.Warnings, want)
+	}
+	_, c = compare(t, images())
+	r := c.Runs[1]
+	if r.Accuracy == nil || r.FinalRaw == nil || math.Abs(r.Spent.Padding-0.125) > 1e-12 || r.Spent.Compile != 5 || r.Spent.Waited <= 0 || r.Spent.Waited > 0.01 || r.Spent.Discarded <= 0 {
+		t.Errorf("%+v", r)
+	}
+	var page bytes.Buffer
+	if err := Page(&page, c, nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, says := range []string{"nats an image", "Accuracy", "without averaging the last is", "12.5 %", "bfloat16"} {
+		if !strings.Contains(page.String(), says) {
+			t.Errorf("the page does not say %q", says)
 		}
 	}
 }
