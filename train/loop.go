@@ -163,10 +163,7 @@ func (r *run) evaluate(line *runlog.Step) error {
 	if err != nil {
 		return r.engine.backend.enough(err)
 	}
-	line.HeldOut = &heldOut
-	if accuracy > 0 {
-		line.Accuracy = &accuracy
-	}
+	line.HeldOut, line.Accuracy = &heldOut, &accuracy
 	if r.engine.mean == nil {
 		return nil
 	}
