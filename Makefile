@@ -8,7 +8,7 @@ PYTHON ?= python3
 # Tiny Shakespeare, 1,115,394 bytes; not part of the repository.
 SHAKESPEARE ?= ../shared/data/tinyshakespeare.txt
 
-.PHONY: build test race fuzz bench bench-analyze bench-curriculum bench-train lint golden check-nanogpt check-kills check-laws check-billion check-deepspeed demo
+.PHONY: build test race fuzz bench bench-analyze bench-curriculum bench-train lint golden check-nanogpt check-kills check-laws check-billion check-deepspeed check-hub demo
 
 build: ## the program, as ./gradus
 	$(GO) build -o gradus ./cmd/gradus
@@ -67,6 +67,9 @@ check-billion: ## rarity of 10^9 tokens in 10^7 samples; needs 4 GB under TMPDIR
 
 check-deepspeed: build ## exported index files against DeepSpeed itself, if PYTHON can import it
 	sh evidence/deepspeed/check.sh "$(PYTHON)"
+
+check-hub: build ## checkpoints and exports of all kinds of model open in transformers, if PYTHON has it
+	sh evidence/hub/check.sh "$(PYTHON)"
 
 demo: ## what a newcomer runs first
 	$(GO) run ./cmd/gradus demo

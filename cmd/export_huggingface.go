@@ -40,7 +40,7 @@ tokenizer.json that the corpus was made with.`,
 				return printJSON(cmd.OutOrStdout(), done)
 			}
 			w := cmd.OutOrStdout()
-			if o.Tokenizer == "" {
+			if o.Tokenizer == "" && done.Tokenizer != "pixels" { // images need none
 				fmt.Fprintln(w, missingTokenizer(done.Tokenizer))
 			}
 			_, err = fmt.Fprintf(w, "huggingface: %s (%s, %s parameters): %s\n", out, done.Model, count(done.Parameters), strings.Join(done.Files, ", "))

@@ -120,6 +120,9 @@ func (r *Recipe) ModelConfig(vocabulary int) model.Config {
 	switch r.Model.Kind {
 	case model.BERT:
 		c.Kind, c.Predict = model.BERT, r.Masking.Share.Of(1)
+		if r.weights != nil && r.weights.Model != nil {
+			c.Segments = r.weights.Model.Segments
+		}
 	case model.ViT:
 		c.Kind, c.Vocabulary = model.ViT, 0
 		c.Image, c.Classes = r.imageConfig()

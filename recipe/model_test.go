@@ -58,6 +58,9 @@ func TestPreset(t *testing.T) {
 // hubModel is a GPT-2 that transformers saved.
 const hubModel = "../model/testdata/hub/gpt2"
 
+// bertModel is a BERT with three kinds of segments.
+const bertModel = "../model/testdata/hub/bert-untied"
+
 func TestFrom(t *testing.T) {
 	parse := func(section string) (*recipe.Recipe, error) {
 		return recipe.Parse("x.yaml", []byte(strings.Replace(withModel(section), "128", "8", 1)))
@@ -68,6 +71,9 @@ func TestFrom(t *testing.T) {
 	}
 	if c := r.ModelConfig(31); c.Layers != 2 || c.Width != 8 || c.Heads != 2 || c.Context != 12 || c.Untied || r.Model.Vocabulary != 31 || r.Model.Dropout != 0 {
 		t.Errorf("the model is %+v", r.Model)
+	}
+	if r, err := parse("{from: " + bertModel + "}"); err != nil || !r.ModelConfig(31).Is(model.BERT) || r.ModelConfig(31).Segments != 3 || !r.ModelConfig(31).Untied {
+		t.Errorf("the BERT is %+v, %v", r, err)
 	}
 	// The hash names the weights by content, not by where they lie, and not the
 	// defaults.
@@ -93,7 +99,8 @@ func TestFrom(t *testing.T) {
 		"{from: " + hubModel + ", positions: rotary}":         {fault.Mismatch, "model.positions: it is rotary"},
 		"{from: " + hubModel + ", preset: gpt2-small}":        {fault.Invalid, "give one of preset and from"},
 		"{from: " + hubModel + ", kind: external, layers: 2}": {fault.Invalid, "only layers is known"},
-		"{from: .}": {fault.Invalid, "x.yaml:6: model.from: . holds no model.safetensors"},
+		"{from: " + bertModel + ", width: 16}":                {fault.Mismatch, "model.width: it is 16, and the model of " + bertModel + " has 8"},
+		"{from: .}":                                           {fault.Invalid, "x.yaml:6: model.from: . holds no model.safetensors"},
 	} {
 		if _, err := parse(section); !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: error %v\nwant one saying %q", section, err, c.says)

@@ -147,8 +147,16 @@ func TestNoWeights(t *testing.T) {
 	if _, err := OpenWeights(filepath.Join(empty, "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing path gives %v", err)
 	}
-	w, err := OpenWeights(hub("gpt2"))
+	w, err := OpenWeights(hub("vit"))
 	if err != nil {
+		t.Fatal(err)
+	}
+	classes := *w.Model
+	classes.Classes = 7
+	if notes, err := w.Fits(classes); err != nil || len(notes) != 1 || !strings.Contains(notes[0], "the head is drawn anew") {
+		t.Errorf("other classes give notes %q, %v", notes, err)
+	}
+	if w, err = OpenWeights(hub("gpt2")); err != nil {
 		t.Fatal(err)
 	}
 	other := *w.Model
