@@ -20,11 +20,9 @@ func (c Config) Store(weights [][]float32) []safetensors.Tensor {
 	for i, p := range c.Params() {
 		for _, s := range c.stored(p) {
 			data := weights[i]
-			if s.at != nil {
-				data = make([]float32, s.size())
-				for j := range data {
-					data[j] = weights[i][s.at(j)]
-				}
+			if s.column != nil {
+				data = make([]float32, s.shape[0]*s.in)
+				s.each(func(stored, place int) { data[stored] = weights[i][place] })
 			}
 			tensors = append(tensors, safetensors.Tensor{Name: s.name, Shape: s.shape, Data: data})
 		}
@@ -85,15 +83,14 @@ func (c Config) take(m match, seed uint64) ([][]float32, error) {
 			weights = append(weights, c.Init(seed, p))
 			continue
 		}
-		if parts[0].at == nil {
+		if parts[0].column == nil {
 			weights = append(weights, m.tensors[parts[0].name].Data)
 			continue
 		}
 		values := make([]float32, p.Size())
 		for _, s := range parts {
-			for j, v := range m.tensors[s.name].Data {
-				values[s.at(j)] = v
-			}
+			data := m.tensors[s.name].Data
+			s.each(func(stored, place int) { values[place] = data[stored] })
 		}
 		weights = append(weights, values)
 	}

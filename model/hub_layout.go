@@ -3,19 +3,30 @@ package model
 import "strings"
 
 // A storedTensor is a tensor of Hugging Face's file that holds a parameter, or part
-// of one.
+// of one. Where the layouts differ it is read as a matrix of rows of in elements:
+// element j of row o lies in the parameter, a matrix of n columns, in column
+// column(o) and row row(j).
 type storedTensor struct {
-	name  string
-	shape []int
-	at    func(i int) int // where element i lies in the parameter; nil: at i
+	name   string
+	shape  []int
+	in, n  int
+	column func(o int) int // nil: the layouts are the same
+	row    func(j int) int // nil: j
 }
 
-func (s storedTensor) size() int {
-	n := 1
-	for _, d := range s.shape {
-		n *= d
+// each calls do for the elements of a stored tensor and their places in the
+// parameter.
+func (s storedTensor) each(do func(stored, place int)) {
+	for o := range s.shape[0] {
+		place := s.column(o)
+		for j := range s.in {
+			if s.row != nil {
+				do(o*s.in+j, s.row(j)*s.n+place)
+				continue
+			}
+			do(o*s.in+j, j*s.n+place)
+		}
 	}
-	return n
 }
 
 // stored returns the tensors that hold a parameter. GPT-2's are stored as they are
@@ -26,9 +37,9 @@ func (c Config) stored(p Param) []storedTensor {
 	name, shape := c.storedName(p.Name), p.Shape
 	switch {
 	case c.Is(GPT) && c.Positions != Rotary:
-		return []storedTensor{{name, shape, nil}}
+		return []storedTensor{{name: name, shape: shape}}
 	case name == "vit.embeddings.cls_token", name == "vit.embeddings.position_embeddings":
-		return []storedTensor{{name, []int{1, p.Size() / c.Width, c.Width}, nil}}
+		return []storedTensor{{name: name, shape: []int{1, p.Size() / c.Width, c.Width}}}
 	case name == "vit.embeddings.patch_embeddings.projection.weight":
 		return []storedTensor{c.convolution(name)}
 	case c.Is(GPT) && strings.Contains(name, ".query_key_value."):
@@ -42,7 +53,7 @@ func (c Config) stored(p Param) []storedTensor {
 	case p.Decay && len(shape) == 2 && !isTable(name):
 		return []storedTensor{columns(name, shape, shape[1], func(o int) int { return o })}
 	}
-	return []storedTensor{{name, shape, nil}}
+	return []storedTensor{{name: name, shape: shape}}
 }
 
 // isTable reports a matrix of a row per token, which is stored as one: an untied
@@ -55,10 +66,9 @@ func isTable(name string) bool {
 // in], or of out elements of a vector. Row o of it is the column that of gives.
 func columns(name string, shape []int, out int, of func(o int) int) storedTensor {
 	if len(shape) == 1 {
-		return storedTensor{name, []int{out}, of}
+		return storedTensor{name: name, shape: []int{out}, in: 1, n: shape[0], column: of}
 	}
-	in, n := shape[0], shape[1]
-	return storedTensor{name, []int{out, in}, func(i int) int { return i%in*n + of(i/in) }}
+	return storedTensor{name: name, shape: []int{out, shape[0]}, in: shape[0], n: shape[1], column: of}
 }
 
 // besideHead returns the column of [q k v] that GPT-NeoX stores as row o: head by
@@ -73,10 +83,11 @@ func (c Config) besideHead(o int) int {
 // patches, whose rows are in the order (row, column, channel).
 func (c Config) convolution(name string) storedTensor {
 	side, channels, d := c.Image.Patch, c.Image.Channels, c.Width
-	return storedTensor{name, []int{d, channels, side, side}, func(i int) int {
-		pixel, channel, out := i%(side*side), i/(side*side)%channels, i/(side*side*channels)
-		return (pixel*channels+channel)*d + out
-	}}
+	return storedTensor{
+		name: name, shape: []int{d, channels, side, side}, in: channels * side * side, n: d,
+		column: func(o int) int { return o },
+		row:    func(j int) int { return j%(side*side)*channels + j/(side*side) },
+	}
 }
 
 // neoxNames are GPT-NeoX's names for GPT-2's, where it has others. Its blocks are
