@@ -63,11 +63,7 @@ func dense(x, w, bias *Node) (y *Node, pull func(dy *Node) (dx, dw, dbias *Node)
 // and shift [d] (Ba et al., arXiv 1607.06450). epsilon keeps it finite on constant
 // rows.
 func layerNorm(x, scale, shift *Node, epsilon float64) (y *Node, pull func(dy *Node) (dx, dscale, dshift *Node)) {
-	centered := Sub(x, ReduceAndKeep(x, ReduceMean, -1))
-	variance := ReduceAndKeep(Square(centered), ReduceMean, -1)
-	inverse := Reciprocal(Sqrt(AddScalar(variance, epsilon))) // [n, 1]
-	unit := Mul(centered, inverse)
-	y = Add(Mul(unit, row(scale)), row(shift))
+	y, unit, inverse := norm(x, scale, shift, epsilon)
 	return y, func(dy *Node) (dx, dscale, dshift *Node) {
 		dunit := Mul(dy, row(scale))
 		along := ReduceAndKeep(Mul(dunit, unit), ReduceMean, -1)
@@ -75,6 +71,30 @@ func layerNorm(x, scale, shift *Node, epsilon float64) (y *Node, pull func(dy *N
 		dx = Mul(Sub(Sub(dunit, mean), Mul(unit, along)), inverse)
 		return dx, columnSums(Mul(dy, unit)), columnSums(dy)
 	}
+}
+
+// norm returns layerNorm's result, its rows before scale and shift, and 1 over their
+// deviations [n, 1]. A backend's fused kernel gives the first two in a quarter of
+// the time that a mean, a variance and four operations that spread a row or a
+// column take on the Go backend; the deviation r follows from them: with
+// variance/r = mean(x*unit) = q and r^2 = variance + epsilon, r^2 - q*r = epsilon.
+func norm(x, scale, shift *Node, epsilon float64) (y, unit, inverse *Node) {
+	centered := Sub(x, ReduceAndKeep(x, ReduceMean, -1))
+	variance := ReduceAndKeep(Square(centered), ReduceMean, -1)
+	inverse = Reciprocal(Sqrt(AddScalar(variance, epsilon)))
+	last := []int{1}
+	unit, fused := InternalFusedOpCaller(
+		func() *Node { return BackendFusedLayerNorm(x, last, epsilon, nil, nil) },
+		func() *Node { return Mul(centered, inverse) }, true)
+	y, _ = InternalFusedOpCaller(
+		func() *Node { return BackendFusedLayerNorm(x, last, epsilon, scale, shift) },
+		func() *Node { return Add(Mul(unit, row(scale)), row(shift)) }, true)
+	if fused {
+		q := ReduceAndKeep(Mul(x, unit), ReduceMean, -1)
+		root := Sqrt(AddScalar(Square(q), 4*epsilon))
+		inverse = MulScalar(Reciprocal(Add(q, root)), 2)
+	}
+	return y, unit, inverse
 }
 
 // tanhGELU is GPT-2's activation, the tanh form of Hendrycks and Gimpel (arXiv
