@@ -22,6 +22,9 @@ func printPlan(out io.Writer, v planView) error {
 		fmt.Fprintf(&b, ", %s parameters", count(v.Parameters))
 	}
 	fmt.Fprintf(&b, "\n%s\n", v.Sample)
+	if v.Masking != "" {
+		fmt.Fprintln(&b, v.Masking)
+	}
 	if v.Routing != "" {
 		fmt.Fprintln(&b, v.Routing)
 	}
@@ -222,7 +225,14 @@ func (v *planView) printTokens(w io.Writer) {
 	}
 	total := float64(v.part().Tokens)
 	share := func(x float64) string { return fmt.Sprintf("%s (%.3g%%)", count(int64(x+0.5)), 100*x/total) }
-	fmt.Fprintf(w, "\nOf %s tokens of rows, %s predict the next one", count(v.part().Tokens), share(e.Inputs))
+	if v.Images { // which fill their rows
+		return
+	}
+	do := "predict the next one"
+	if v.Masking != "" {
+		do = "are text"
+	}
+	fmt.Fprintf(w, "\nOf %s tokens of rows, %s %s", count(v.part().Tokens), share(e.Inputs), do)
 	if padding(*e) > 0 {
 		fmt.Fprintf(w, "; %s are padding", share(e.Padding))
 	}

@@ -15,6 +15,8 @@ type planView struct {
 	Model      string     `json:"model"`
 	Parameters int64      `json:"parameters,omitempty"` // 0: not known
 	Sample     string     `json:"sample"`               // what fills a row, in words
+	Images     bool       `json:"images,omitempty"`     // rows are images
+	Masking    string     `json:"masking,omitempty"`    // what is predicted, in words; empty: the next token, or a class
 	Units      string     `json:"units"`                // what pools count: samples, or units made of them
 	Control    string     `json:"control,omitempty"`
 	Routing    string     `json:"routing,omitempty"` // in words, where it is more than random-ltd of one number of tokens
@@ -99,7 +101,7 @@ func viewPlan(b *recipe.Bound) planView {
 	r, plan := b.Recipe, b.Plan
 	schedule := b.Sources == nil
 	v := planView{
-		Name: r.Name, Recipe: r.Hash(), Sample: sampleWords(r), Units: unitWords(r), Control: r.Control, Routing: routingWords(b), HeldOut: b.HeldOut(), Clock: r.Budget.Clock,
+		Name: r.Name, Recipe: r.Hash(), Sample: sampleWords(r), Units: unitWords(r), Control: r.Control, Routing: routingWords(b), Masking: b.Masking(), Images: r.Sample.Images, HeldOut: b.HeldOut(), Clock: r.Budget.Clock,
 		Schedule: schedule, Warnings: append([]string{}, b.Warnings...), Metrics: append([]string{}, b.Metrics()...),
 		From: b.Origin(), Start: costAt(plan.PositionAt(plan.First())), Shapes: plan.Shapes(), Samples: b.Samples(), Pool: -1,
 	}
@@ -236,6 +238,8 @@ func routingWords(b *recipe.Bound) string {
 func sampleWords(r *recipe.Recipe) string {
 	s := r.Sample
 	switch {
+	case s.Images:
+		return fmt.Sprintf("images, %d patches and a class token each", r.Window()-1)
 	case !s.Documents:
 		return fmt.Sprintf("windows of %d tokens", s.Window)
 	case s.Arrange == "pack":

@@ -77,6 +77,10 @@ func (b *Bound) heldOut() []held {
 func (b *Bound) HeldOut() string {
 	var words []string
 	for _, h := range b.heldOut() {
+		if b.Recipe.Sample.Images {
+			words = append(words, fmt.Sprintf("%d images", h.text.Documents()))
+			continue
+		}
 		words = append(words, h.text.String())
 	}
 	return strings.Join(words, " + ")
