@@ -208,6 +208,9 @@ func (r *Recipe) Hash() string {
 	if r.weights != nil {
 		c.Model.From = r.weights.Digest
 	}
+	if c.Sample.Images {
+		c.Sample.Length = 0 // the images have it
+	}
 	c.Sources = nil
 	for _, s := range r.sources() {
 		c.Sources = append(c.Sources, Source{DType: s.DType, Weight: s.Weight})

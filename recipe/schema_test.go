@@ -73,7 +73,7 @@ func obeys(t *testing.T, schema *jsonschema.Schema, text []byte) error {
 // The recipes that are shipped, and those of the tests, obey the schema.
 func TestSchemaAccepts(t *testing.T) {
 	schema := compile(t)
-	for _, pattern := range []string{"../recipes/*.yaml", "../recipes/deepspeed/*.yaml", "testdata/*.yaml"} {
+	for _, pattern := range []string{"../recipes/*.yaml", "../recipes/finetune/*.yaml", "../recipes/deepspeed/*.yaml", "testdata/*.yaml"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %d files, error %v", pattern, len(files), err)
