@@ -8,7 +8,10 @@ PYTHON ?= python3
 # Tiny Shakespeare, 1,115,394 bytes; not part of the repository.
 SHAKESPEARE ?= ../shared/data/tinyshakespeare.txt
 
-.PHONY: build test race fuzz bench bench-analyze bench-curriculum bench-train lint golden check-nanogpt check-kills check-laws check-billion check-deepspeed check-hub demo
+# The IDX files of Fashion-MNIST, as Debian's dataset-fashion-mnist has them.
+FASHION ?= /usr/share/datasets/fashion-mnist
+
+.PHONY: check-bert check-vit build test race fuzz bench bench-analyze bench-curriculum bench-train lint golden check-nanogpt check-kills check-laws check-billion check-deepspeed check-hub demo
 
 build: ## the program, as ./gradus
 	$(GO) build -o gradus ./cmd/gradus
@@ -55,6 +58,12 @@ golden: ## rewrite the expected outputs; read the diff before you commit it
 
 check-nanogpt: build ## the published nanoGPT CPU setting on Tiny Shakespeare, about 15 minutes
 	sh evidence/nanogpt/check.sh "$(SHAKESPEARE)"
+
+check-bert: build ## a small BERT on Tiny Shakespeare: well below the entropy of single bytes; about 10 minutes
+	sh evidence/bert/check.sh "$(SHAKESPEARE)"
+
+check-vit: build ## a small ViT on Fashion-MNIST, plain and with random-LTD: 85 % or more; about 10 minutes each
+	sh evidence/vit/check.sh "$(FASHION)"
 
 check-kills: ## kill -9 an analysis at 50 random moments, and go on from each
 	GRADUS_KILLS=50 $(GO) test -count=1 -v -run TestAnalyzeKilled ./cmd

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"unicode/utf8"
 
@@ -114,9 +115,25 @@ func inspectCorpus(_ context.Context, w io.Writer, path string, o inspectOptions
 	fmt.Fprintf(t, "documents\t%d\n", v.Documents)
 	fmt.Fprintf(t, "tokens\t%d (%s)\n", v.Tokens, v.DType)
 	fmt.Fprintf(t, "tokenizer\t%s\n", describeMeta(v.Meta))
+	if i := v.Image; i != nil {
+		fmt.Fprintf(t, "images\t%s\n", describeImages(*i))
+	}
 	fmt.Fprintf(t, "fingerprint\t%s\n", v.Fingerprint)
 	fmt.Fprintf(t, "begins\t%s\n", v.Begins)
 	return t.Flush()
+}
+
+// namesShown is how many names of classes fit a line.
+const namesShown = 12
+
+func describeImages(i corpus.Image) string {
+	words := i.String()
+	if names := i.Names; len(names) > namesShown {
+		words += ": " + strings.Join(names[:namesShown], ", ") + ", ..."
+	} else if names != nil {
+		words += ": " + strings.Join(names, ", ")
+	}
+	return words
 }
 
 func describeMeta(m corpus.Meta) string {

@@ -1,9 +1,12 @@
 package cmd
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
+	"image"
+	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +30,7 @@ func TestMain(m *testing.M) {
 // prepare_errors.txtar. Beyond testscript's own there are these commands:
 //
 //	code N gradus ARGS...    run gradus and require exit code N
+//	png FILE N GRAY          write an image of N x N pixels
 //	json FIELD...            require stdout to be a JSON object with these fields,
 //	                         each a path such as run.flops
 //
@@ -42,7 +46,7 @@ func TestScript(t *testing.T) {
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": code, "json": hasFields},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": code, "json": hasFields, "png": writePNG},
 	})
 }
 
@@ -64,6 +68,25 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("%s exits with %d, want %d", strings.Join(args[1:], " "), got, want)
 	}
+}
+
+// writePNG writes a square gray image.
+func writePNG(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: png FILE side gray")
+	}
+	side, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	gray, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	m := image.NewGray(image.Rect(0, 0, side, side))
+	for i := range m.Pix {
+		m.Pix[i] = uint8(gray)
+	}
+	var b bytes.Buffer
+	ts.Check(png.Encode(&b, m))
+	ts.Check(os.MkdirAll(filepath.Dir(ts.MkAbs(args[0])), 0o777))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b.Bytes(), 0o666))
 }
 
 func hasFields(ts *testscript.TestScript, neg bool, fields []string) {
