@@ -24,6 +24,9 @@ func (r *Recipe) fill() {
 	}
 	r.Model.fill(r.weights)
 	r.fillMasking()
+	if r.Augment != nil && *r.Augment == (Augment{}) { // as if it were not given
+		r.Augment = nil
+	}
 	setTo(&r.Evaluate.Every, Amount{Value: 5, Percent: true})
 	if r.Evaluate.Corpus == nil {
 		setTo(&r.Evaluate.HeldOut, Amount{Value: 2, Percent: true})

@@ -131,6 +131,9 @@ func TestImageSchedule(t *testing.T) {
 	if plain.Hash() != given.Hash() {
 		t.Error("the length of an image's row changes the hash")
 	}
+	if same := parse(vitRecipe + "augment: {flip: false}\n"); same.Hash() != plain.Hash() {
+		t.Error("an augmentation that changes nothing changes the hash")
+	}
 	schedule := recipe.Options{ScheduleOnly: true}
 	if _, err := recipe.Open(t.Context(), plain, schedule); err == nil || !strings.Contains(err.Error(), "give length: N, the patches of an image and one") {
 		t.Error(err)
@@ -155,7 +158,7 @@ func TestImagesRefused(t *testing.T) {
 		{"corpus: images", "corpus: text", fault.Mismatch, "is no images; prepare one with 'gradus prepare --images'"},
 		{"corpus: test", "corpus: four", fault.Mismatch, "the corpus for evaluation has images of 8x12x3, 4 classes and the corpus of 8x12x3, 5 classes"},
 		{"corpus: test", "corpus: high", fault.Mismatch, "has images of 12x12x3"},
-		{"corpus: test", "corpus: text", fault.Mismatch, "has images of"},
+		{"corpus: test", "corpus: text", fault.Mismatch, "the corpus for evaluation is no images, and the corpus is"},
 		{"patch: 4", "patch: 5", fault.Invalid, "run.yaml:6: model.patch: images of 8x12 pixels cannot be cut into patches of 5x5"},
 		{"patch: 4, ", "", fault.Invalid, "a vit needs patch: N"},
 		{"images: true", "window: 7", fault.Invalid, "a model of kind vit sees images; write sample: {images: true}"},

@@ -101,6 +101,7 @@ func TestRateKeys(t *testing.T) {
 		"a large decay":         {"average: {kind: ema, decay: 1.5}}", "between 0 and 1"},
 		"a mixture of averages": {"average: {kind: ema, last: 3}}", "goes with the kind checkpoints"},
 		"stop":                  {"decay: linear}\nstop: {above: 0.5}", "more than 1"},
+		"stop by nothing":       {"decay: linear}\nstop: {above: 1.5}\nevaluate: {held_out: 0}", "nothing is held out"},
 	} {
 		old := "decay: linear}"
 		if strings.Contains(c.new, "warmup") {

@@ -250,6 +250,8 @@ func (b *Bound) agree(at, what string, theirs corpus.Meta) error {
 	}
 	unknown := func(m corpus.Meta) bool { return m.Tokenizer == "" || m.Vocabulary == 0 }
 	switch {
+	case b.Recipe.Sample.Images && theirs.Image == nil:
+		return refuse("%s is no images, and %s is; prepare it with 'gradus prepare --images'", what, first)
 	case b.Recipe.Sample.Images && !ours.Image.Same(theirs.Image):
 		return refuse("%s has images of %s and %s of %s; prepare both alike, with the same classes in the same order", what, theirs.Image, first, ours.Image)
 	case unknown(ours) && unknown(theirs):

@@ -175,5 +175,8 @@ func (r *Recipe) validateRest() error {
 	if s := r.Stop; s != nil && !(s.Above > 1 && !math.IsInf(s.Above, 1)) {
 		return r.errorf("stop.above", "it is %v; it is how many times the best held-out loss, so give more than 1, such as 1.5", s.Above)
 	}
+	if r.Stop != nil && e.HeldOut != nil && e.HeldOut.Value == 0 {
+		return r.errorf("stop", "it goes by the held-out loss, and nothing is held out; give evaluate.held_out or evaluate.corpus, or leave stop out")
+	}
 	return nil
 }
