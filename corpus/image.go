@@ -51,7 +51,8 @@ func (i Image) Name(class int) string {
 	return i.Names[class]
 }
 
-func (i *Image) validate() error {
+// Validate reports images that no corpus can have. Text, nil, is no error.
+func (i *Image) Validate() error {
 	if i == nil {
 		return nil
 	}

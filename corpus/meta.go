@@ -33,7 +33,7 @@ func (m Meta) validate() error {
 	case m.EndOfDocument < -1 || m.EndOfDocument >= 0 && m.Vocabulary > 0 && m.EndOfDocument >= m.Vocabulary:
 		return fmt.Errorf("the end-of-document token %d; it must be -1 (none) or within the vocabulary of %d", m.EndOfDocument, m.Vocabulary)
 	}
-	return m.Image.validate()
+	return m.Image.Validate()
 }
 
 // joinMeta returns what the writers of the parts knew together. Where two knew

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/fault"
@@ -146,6 +147,9 @@ const progressEvery = 256
 // writeImages makes the corpus.
 func writeImages(ctx context.Context, out string, o ImageOptions, source imageSource) (ImageResult, error) {
 	image := source.shape()
+	if err := image.Validate(); err != nil { // before they are all read
+		return ImageResult{}, fault.Invalidf("%s: %w", strings.Join(o.Inputs, ", "), err)
+	}
 	w, err := corpus.Create(out, corpus.Fit(image.Meta().Vocabulary))
 	if err != nil {
 		return ImageResult{}, err

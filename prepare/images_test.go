@@ -182,6 +182,7 @@ func TestImageErrors(t *testing.T) {
 		"three-images": idxFile(0, 3, 2, 2), "three-labels": labelFile(0, 1), "wide-images": idxFile(0, 1, 2, 3), "wide-labels": labelFile(0),
 		"lone-images": idxFile(0, 2, 2, 2), "pictures": idxFile(0, 2, 2, 2), "rows": idxFile(0, 2, 2), "text": "hello",
 		"empty-images": idxFile(0, 0, 2, 2), "empty-labels": labelFile(), "odd-images": idxFile(0, 2, 2, 2), "odd-labels": idxFile(0, 2, 2),
+		"deep-images": idxFile(0, 2, 1, 1, 17), "deep-labels": "", "long/a/1.png": pngFile(t, 1, 5000, color.White), "long/a/2.png": good[:40],
 		"set/a/1.png": good, "set/b/1.png": pngFile(t, 2, 3, color.White), "bad/a/1.png": good[:40], "bad/b/2.png": good, "none/a/x.txt": "x", "flat/1.png": good,
 	})
 	for _, k := range []struct {
@@ -212,6 +213,9 @@ func TestImageErrors(t *testing.T) {
 		{[]string{"set"}, ImageOptions{Classes: 3, Height: 1, Width: 1}, fault.Invalid, "2 directories of classes, and there are to be 3"},
 		{[]string{"bad"}, ImageOptions{Height: 1, Width: 1}, fault.Corrupt, "1.png"},
 		{[]string{"none"}, ImageOptions{}, fault.Invalid, "no image in "},
+		{[]string{"deep-images"}, ImageOptions{}, fault.Invalid, "deep-images: images whose channels is 17"},
+		{[]string{"long"}, ImageOptions{}, fault.Invalid, "long: images whose width is 5000"},
+		{[]string{"images"}, ImageOptions{Classes: 1 << 20}, fault.Invalid, "images whose classes is 1048576"},
 		{[]string{"flat"}, ImageOptions{}, fault.Invalid, "a directory must have one for each class"},
 	} {
 		for _, name := range k.inputs {
