@@ -100,8 +100,8 @@ func compareWithPlan(ctx context.Context, log *runlog.Log, dir string) (string, 
 	return fmt.Sprintf("%d of its steps agree with the plan", n), nil
 }
 
-// openCopy binds the recipe that a run directory keeps. Its corpus may be named
-// from where the recipe came from, which is often the directory above.
+// openCopy binds the recipe that a run directory keeps. Its corpus and the
+// weights that it begins with may be named from where the recipe came from, which is often the directory above.
 func openCopy(ctx context.Context, dir string) (*recipe.Bound, error) {
 	name := filepath.Join(dir, recipe.FileName)
 	text, err := os.ReadFile(name)
@@ -111,15 +111,15 @@ func openCopy(ctx context.Context, dir string) (*recipe.Bound, error) {
 	above := filepath.Join(filepath.Dir(filepath.Clean(dir)), recipe.FileName)
 	var b *recipe.Bound
 	for _, from := range []string{name, above} {
-		r, parseErr := recipe.Parse(from, text)
-		if parseErr != nil {
-			return nil, parseErr
+		var r *recipe.Recipe
+		if r, err = recipe.Parse(from, text); err == nil { // it finds trained weights to begin with
+			var o recipe.Options
+			if kept := filepath.Join(dir, recipe.PlanDir); curriculum.Kept(kept) {
+				o.Dir = kept
+			}
+			b, err = recipe.Open(ctx, r, o)
 		}
-		var o recipe.Options
-		if kept := filepath.Join(dir, recipe.PlanDir); curriculum.Kept(kept) {
-			o.Dir = kept
-		}
-		if b, err = recipe.Open(ctx, r, o); !errors.Is(err, fs.ErrNotExist) {
+		if !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 	}

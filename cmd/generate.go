@@ -181,12 +181,14 @@ func tokenizerOf(g *train.Generator, name string) (tokenizer.Tokenizer, error) {
 	var problems []error
 	for _, from := range []string{file, filepath.Join(run, "..", recipe.FileName)} { // as openCopy
 		r, err := recipe.Parse(from, text)
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // weights that it begins with may lie elsewhere
 			return nil, err
 		}
-		tok, err := r.Tokenizer()
 		if err == nil {
-			return tok, nil
+			var tok tokenizer.Tokenizer
+			if tok, err = r.Tokenizer(); err == nil {
+				return tok, nil
+			}
 		}
 		problems = append(problems, err)
 	}

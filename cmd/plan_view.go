@@ -238,6 +238,8 @@ func routingWords(b *recipe.Bound) string {
 func sampleWords(r *recipe.Recipe) string {
 	s := r.Sample
 	switch {
+	case s.Images && r.Window() == 0: // the corpus knows, and is not open
+		return "images, their patches and a class token each"
 	case s.Images:
 		return fmt.Sprintf("images, %d patches and a class token each", r.Window()-1)
 	case !s.Documents:
