@@ -43,6 +43,8 @@ func (r *run) open() error {
 		return err
 	} else if err := r.belongs(path, log.Run.Recipe, log.Run.Corpus); err != nil {
 		return err
+	} else if err := r.loadWeights(); err != nil { // it goes on from its beginning
+		return err
 	}
 	if r.result.Step < r.Plan.First() {
 		return fault.Corruptf("%s has no checkpoint of step %d, from which its plan begins; start it again with --from in another directory", r.Dir, r.Plan.First())

@@ -195,12 +195,25 @@ func TestBeginWithWeights(t *testing.T) {
 		}
 		return tensors
 	}
-	before, after := weights(first.Dir), weights(c.Dir)
-	for name, x := range before {
-		if !slices.Equal(x.Data, after[name].Data) {
-			t.Errorf("%s has changed", name)
+	unchanged := func(when string) {
+		t.Helper()
+		before, after := weights(first.Dir), weights(c.Dir)
+		for name, x := range before {
+			if !slices.Equal(x.Data, after[name].Data) {
+				t.Errorf("%s: %s has changed", when, name)
+			}
 		}
 	}
+	unchanged("at the end")
+	if err := os.RemoveAll(filepath.Join(c.Dir, checkpointDir)); err != nil { // as if killed before the first one
+		t.Fatal(err)
+	}
+	c.Resume = true
+	if _, err := Train(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	unchanged("resumed without a checkpoint")
+	c.Resume = false
 	text, err := os.ReadFile(filepath.Join(c.Dir, "run.jsonl"))
 	if err != nil || !strings.Contains(string(text), `"weights":"`+w.Digest+`"`) {
 		t.Errorf("the log does not name the weights: %v", err)
