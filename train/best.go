@@ -54,7 +54,7 @@ func readBest(mark string) (string, error) {
 	}
 	name, ended := strings.CutSuffix(string(text), "\n")
 	digits, named := strings.CutPrefix(name, checkpointPrefix)
-	if !ended || !named || digits == "" || strings.Trim(digits, "0123456789") != "" {
+	if !ended || !named || !isStep(digits) {
 		return "", fault.Corruptf("%s does not hold the name of a checkpoint, such as %s; remove it", mark, checkpointName(1))
 	}
 	path := filepath.Join(filepath.Dir(mark), name)

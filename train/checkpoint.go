@@ -257,7 +257,8 @@ func checkpointNames(root string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if e.IsDir() && strings.HasPrefix(e.Name(), checkpointPrefix) {
+		// A copy or a damaged one that somebody called step-0000000020.old is none.
+		if digits, ok := strings.CutPrefix(e.Name(), checkpointPrefix); ok && e.IsDir() && isStep(digits) {
 			names = append(names, e.Name())
 		}
 	}
@@ -265,6 +266,9 @@ func checkpointNames(root string) ([]string, error) {
 	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
 	return names, nil
 }
+
+// isStep reports whether a text is the digits of a checkpoint's step.
+func isStep(digits string) bool { return digits != "" && strings.Trim(digits, "0123456789") == "" }
 
 // Checkpoints returns the checkpoints of the run in dir, the oldest first.
 func Checkpoints(dir string) ([]string, error) {

@@ -289,3 +289,23 @@ func FuzzParseState(f *testing.F) {
 		}
 	})
 }
+
+// A checkpoint that somebody put aside under another name is no checkpoint: it is
+// neither the newest nor pruned.
+func TestPutAside(t *testing.T) {
+	dir := t.TempDir()
+	path := saved(t, dir, 2, 7, 8)
+	for _, name := range []string{path + ".damaged", path + "-copy", filepath.Join(filepath.Dir(path), "step-")} {
+		if err := os.Mkdir(name, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if latest, err := LatestCheckpoint(dir); err != nil || latest != path {
+		t.Errorf("the latest is %q (%v), want %q", latest, err, path)
+	}
+	saved(t, dir, 2, 9)
+	want := []string{"step-", "step-0000000008", "step-0000000008-copy", "step-0000000008.damaged", "step-0000000009"}
+	if got := list(t, filepath.Dir(path)); !slices.Equal(got, want) {
+		t.Errorf("%q are left, want %q", got, want)
+	}
+}
