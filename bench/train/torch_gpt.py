@@ -49,7 +49,8 @@ class GPT(nn.Module):
             if kept is None or i in (0, len(self.blocks) - 1):
                 x = x + block(x)
             else:
-                x = x.scatter_add(1, kept[i - 1], block(x.gather(1, kept[i - 1])))
+                added = block(x.gather(1, kept[i - 1]))
+                x = x.scatter_add(1, kept[i - 1], added.to(x.dtype))  # bfloat16, if that is computed in
         logits = F.linear(self.norm(x), self.tokens.weight)
         return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
 
