@@ -2,6 +2,7 @@ package recipe_test
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -119,6 +120,16 @@ func TestMaskingRefused(t *testing.T) {
 	if err := w.Commit(corpus.Meta{EndOfDocument: -1}); err != nil {
 		t.Fatal(err)
 	}
+	one := filepath.Join(dir, "one") // a model of one segment; its weights are not read before it is refused
+	if err := os.Mkdir(one, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"model.safetensors": "", "config.json": `{"model_type": "bert", "architectures": ["BertForMaskedLM"], "hidden_size": 8,
+		"num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 258, "max_position_embeddings": 32, "type_vocab_size": 1}`} {
+		if err := os.WriteFile(filepath.Join(one, name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, k := range []struct{ old, new, says string }{
 		{"", "masking: {share: 0}\n", "run.yaml:9: masking: the share of predicted tokens is 0"},
 		{"", "masking: {share: 200%}\n", "the share of predicted tokens is 2"},
@@ -130,6 +141,9 @@ func TestMaskingRefused(t *testing.T) {
 		{"", "masking: {separator: 258}\n", "there is no token 258 in a vocabulary of 258"},
 		{"kind: bert", "kind: bert, vocabulary: 257", "it is 257, and the corpus and its masking have 258 tokens; name the token that masks in masking.mask"},
 		{"kind: bert", "kind: gpt", "ok"},
+		{"kind: bert, layers: 3, width: 8, heads: 2", "kind: external, layers: 3, vocabulary: 258}\nmasking: {mask: 257", "ok"},
+		{"kind: bert, layers: 3, width: 8, heads: 2", "kind: external, layers: 3, vocabulary: 258", "of a model of kind external only layers is known"},
+		{"kind: bert, layers: 3, width: 8, heads: 2", "from: one, vocabulary: 258}\nmasking: {mask: 257, separator: 1", "run.yaml:7: masking.separator: it begins a second segment, and the model of one knows one kind"},
 		{"", "masking: {shares: 3}\n", `unknown key "shares" in masking; did you mean "share"?`},
 		{"corpus: corpus", "corpus: unknown", "name it in model.vocabulary, and the token that masks others in masking.mask"},
 		{"seed: 3", "seed: 3\naugment: {flip: true}", "augment: it is for images, and a sample is text"},

@@ -90,10 +90,10 @@ func (r *Recipe) validateModel() error {
 		}
 		return r.validateRouted()
 	}
-	for _, k := range []struct {
+	for _, k := range []struct { // random tokens of a masking are drawn from the vocabulary
 		key   string
 		given bool
-	}{{"vocabulary", m.Vocabulary != 0}, {"width", m.Width != 0}, {"heads", m.Heads != 0}, {"inner", m.Inner != 0}, {"context", m.Context != 0}, {"preset", m.Preset != ""}, {"from", m.From != ""},
+	}{{"vocabulary", m.Vocabulary != 0 && r.Masking == nil}, {"width", m.Width != 0}, {"heads", m.Heads != 0}, {"inner", m.Inner != 0}, {"context", m.Context != 0}, {"preset", m.Preset != ""}, {"from", m.From != ""},
 		{"positions", m.Positions != ""}, {"head", m.Head != ""}, {"dropout", m.Dropout != 0}, {"epsilon", m.Epsilon != 0}} {
 		if k.given {
 			return r.errorf("model."+k.key, "of a model of kind external only layers is known; leave it out, or write 'kind: gpt'")
@@ -164,6 +164,9 @@ func (b *Bound) setModel() error {
 	}
 	if err := b.Model.Validate(); err != nil {
 		return r.invalid("model", err)
+	}
+	if b.masking != nil && b.masking.Separator >= 0 && b.Model.Segments == 1 {
+		return r.errorf("masking.separator", "it begins a second segment, and the model of %s knows one kind of segment only; leave it out", r.Model.From)
 	}
 	return b.checkWeights()
 }
