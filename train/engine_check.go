@@ -35,7 +35,7 @@ func readableImages(b *batch.Batch, c model.Config) error {
 	}
 	for i, label := range b.Labels {
 		if label < batch.Ignore || int(label) >= c.Classes {
-			return fault.Mismatchf("row %d has class %d, and the model has %d classes (0 to %d); name as many in 'model: classes' as the corpus has",
+			return fault.Mismatchf("row %d has class %d, and the model has %d classes (0 to %d); train on a corpus that has those classes",
 				i, label, c.Classes, c.Classes-1)
 		}
 	}
