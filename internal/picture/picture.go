@@ -31,6 +31,11 @@ func (s Shape) Pixels() int { return s.Height * s.Width * s.Channels }
 // mostPixels bounds what is decoded: a file of a few bytes may claim any size.
 const mostPixels = 1 << 26
 
+// mostOfByte is how many pixels a byte of a file can stand for: a PNG may have eight in
+// a byte, of which deflate makes at most 1032 of one; a JPEG has fewer, a bit at
+// least for a block of 8x8.
+const mostOfByte = 8 * 1032
+
 // Is reports whether a file's name is that of an image that Read decodes.
 func Is(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
@@ -51,13 +56,19 @@ func Size(name string) (height, width int, err error) {
 	return c.Height, c.Width, err
 }
 
-func size(name string, r io.Reader) (image.Config, error) {
-	c, _, err := image.DecodeConfig(r)
+func size(name string, f *os.File) (image.Config, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return image.Config{}, err
+	}
+	c, _, err := image.DecodeConfig(bufio.NewReader(f))
 	switch {
 	case err != nil:
 		return c, fault.Corruptf("%s: %w", name, err)
 	case c.Width < 1 || c.Height < 1 || c.Width > mostPixels/c.Height:
 		return c, fault.Corruptf("%s: an image of %dx%d pixels; at most %d pixels are read", name, c.Height, c.Width, mostPixels)
+	case int64(c.Width)*int64(c.Height) > mostOfByte*info.Size(): // decoders make room for all that the head says
+		return c, fault.Corruptf("%s: %d bytes cannot hold an image of %dx%d pixels", name, info.Size(), c.Height, c.Width)
 	}
 	return c, nil
 }
@@ -72,7 +83,7 @@ func Read(dst []byte, name string, s Shape) error {
 		return err
 	}
 	defer f.Close()
-	if _, err := size(name, bufio.NewReader(f)); err != nil {
+	if _, err := size(name, f); err != nil {
 		return err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {

@@ -2,7 +2,9 @@ package picture
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -149,7 +151,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// A head that claims a huge image is refused before anything is decoded.
+// A head that claims more than is read, or than the file can hold, is refused before
+// anything is decoded.
 func TestHugeClaim(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "a.png")
 	m, _ := drawn("gray", 2, 2)
@@ -158,16 +161,24 @@ func TestHugeClaim(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(raw[16:], []byte{0, 1, 0, 0, 0, 1, 0, 0}) // 65536 x 65536
-	copy(raw[29:], []byte{0x9c, 0xb6, 0xf1, 0x47}) // a wrong sum is refused too
-	if err := os.WriteFile(name, raw, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if err := Read(make([]byte, 4), name, Shape{2, 2, 1}); !errors.Is(err, fault.Corrupt) {
-		t.Error(err)
+	for side, says := range map[uint32]string{1 << 16: "at most 67108864 pixels are read", 1 << 13: "cannot hold an image of 8192x8192"} {
+		binary.BigEndian.PutUint32(raw[16:], side)
+		binary.BigEndian.PutUint32(raw[20:], side)
+		binary.BigEndian.PutUint32(raw[29:], crc32.ChecksumIEEE(raw[12:29])) // of a whole head
+		if err := os.WriteFile(name, raw, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := Read(make([]byte, 4), name, Shape{2, 2, 1}); !errors.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%d: %v, want %q", side, err, says)
+		}
 	}
 	if err := Read(make([]byte, 4), filepath.Join(t.TempDir(), "none.png"), Shape{2, 2, 1}); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
+	}
+	// Nothing packs denser than one colour in a bit a pixel.
+	save(t, name, image.NewPaletted(image.Rect(0, 0, 4096, 4096), color.Palette{color.Black, color.White}))
+	if height, width, err := Size(name); err != nil || height != 4096 || width != 4096 {
+		t.Errorf("%dx%d, %v", height, width, err)
 	}
 }
 
