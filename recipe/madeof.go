@@ -147,15 +147,26 @@ func (b *Bound) keep(c *curriculum.Config, dir string) error {
 	return nil
 }
 
+// anew is what to do about a plan of something else.
+const anew = "go on from one of its checkpoints with --from in another directory, or start anew"
+
+// madeBy reports a plan of another recipe than the one with a hash.
+func (m *madeOf) madeBy(recipe, dir string) error {
+	if m.Recipe != recipe {
+		return fault.Mismatchf("%s was made by another recipe (%s, this one is %s); resume with the recipe it began with, %s", dir, m.Recipe, recipe, anew)
+	}
+	return nil
+}
+
 // same reports what differs between what a plan would be made of and what the one
 // in dir was.
 func (m *madeOf) same(then *madeOf, dir string) error {
-	const anew = "go on from one of its checkpoints with --from in another directory, or start anew"
+	if err := then.madeBy(m.Recipe, dir); err != nil {
+		return err
+	}
 	switch {
 	case m.hash() == then.hash():
 		return nil
-	case m.Recipe != then.Recipe:
-		return fault.Mismatchf("%s was made by another recipe (%s, this one is %s); resume with the recipe it began with, %s", dir, then.Recipe, m.Recipe, anew)
 	case len(m.Sources) != len(then.Sources):
 		return fault.Mismatchf("%s was made of %d sources, and there are %d; %s", dir, len(then.Sources), len(m.Sources), anew)
 	}

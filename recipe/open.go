@@ -106,17 +106,23 @@ func (b *Bound) open(o Options) error {
 			return err
 		}
 	}
+	var made *madeOf // the plan that is kept; nil: none is
+	if curriculum.Kept(o.Dir) {
+		var err error
+		if made, err = readMadeOf(o.Dir); err != nil {
+			return err
+		}
+		if err := made.madeBy(b.Recipe.Hash(), o.Dir); err != nil { // before what lies there is read as this recipe's
+			return err
+		}
+	}
 	if err := b.openSources(o.Dir); err != nil {
 		return err
 	}
 	if err := b.setModel(); err != nil {
 		return err
 	}
-	if curriculum.Kept(o.Dir) { // a plan that goes on from another holds out what that did
-		made, err := readMadeOf(o.Dir)
-		if err != nil {
-			return err
-		}
+	if made != nil { // a plan that goes on from another holds out what that did
 		for i := range b.Sources {
 			if i < len(made.Sources) && made.Sources[i].Held != nil {
 				if err := b.holdOutAsBefore(&b.Sources[i], made.Sources[i].Held); err != nil {

@@ -126,3 +126,38 @@ evaluate: {held_out: 0}
 		}
 	}
 }
+
+// A plan of another recipe is refused as such, also where the other one arranges its
+// samples otherwise and keeps other files.
+func TestOpenAPlanOfAnotherRecipe(t *testing.T) {
+	dir := t.TempDir()
+	writeCorpus(t, filepath.Join(dir, "data"), 400, 300, 500, 200, 600, 300)
+	open := func(sample string) error {
+		text := fmt.Sprintf(`corpus: data
+seed: 1
+sample: %s
+batch: {size: 2}
+budget: {steps: 4}
+model: {kind: gpt, layers: 3, width: 8, heads: 2}
+optimizer: {rate: 1e-3}
+evaluate: {held_out: 0%%}
+`, sample)
+		r, err := recipe.Parse(filepath.Join(dir, "run.yaml"), []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := recipe.Open(t.Context(), r, recipe.Options{Dir: filepath.Join(dir, "plan")})
+		if err != nil {
+			return err
+		}
+		return b.Close()
+	}
+	for range 2 { // made, and opened again
+		if err := open("{window: 16}"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := open("{documents: true, length: 16, arrange: pack}"); !errors.Is(err, fault.Mismatch) || !strings.Contains(err.Error(), "was made by another recipe") {
+		t.Errorf("the plan of a recipe of windows, for one of packed documents: %v", err)
+	}
+}
