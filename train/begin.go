@@ -9,6 +9,7 @@ import (
 
 	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/model"
 	"github.com/gradus-ml/gradus/runlog"
 )
 
@@ -91,6 +92,9 @@ func (r *run) goOn(path string) error {
 	if st.Step != r.Plan.First() {
 		return fault.Mismatchf("%s is of step %d, and the plan begins at step %d", r.From, st.Step, r.Plan.First())
 	}
+	if err := sameModel(r.From, st.Model.Explicit(), r.Model.Explicit()); err != nil {
+		return err
+	}
 	s, err := readCheckpoint(r.From, st, r.Model)
 	if err != nil {
 		return err
@@ -114,6 +118,23 @@ func (r *run) goOn(path string) error {
 		return err
 	}
 	r.flops = r.log.Last().FLOPs
+	return nil
+}
+
+// sameModel reports what a run has otherwise than the checkpoint that it goes on
+// from, where the shapes of the weights would not tell.
+func sameModel(path string, was, now model.Config) error {
+	for _, k := range []struct {
+		name     string
+		was, now any
+	}{
+		{"kind", was.Kind, now.Kind}, {"heads", was.Heads, now.Heads}, {"positions", was.Positions, now.Positions},
+		{"epsilon", was.Epsilon, now.Epsilon}, {"image", was.Image, now.Image},
+	} {
+		if k.was != k.now {
+			return fault.Mismatchf("%s is of a model whose %s is %v, and this one's is %v; go on with the same model", path, k.name, k.was, k.now)
+		}
+	}
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/model"
 )
 
 // A plan that serves other samples than the run was served is refused, though recipe
@@ -41,5 +42,34 @@ func TestResumeWithAnotherPlan(t *testing.T) {
 	}
 	if got := steps(t, dir); len(got) != len(want) {
 		t.Errorf("the log has %d steps, and had %d", len(got), len(want))
+	}
+}
+
+// A run goes on from a checkpoint of its own model only, also where all weights have
+// the shapes of another one.
+func TestFromAnotherModel(t *testing.T) {
+	c := small(t, t.TempDir())
+	st := CheckpointState{Recipe: "r", Corpus: "c", Model: c.Model}
+	state := bits(c.Model.Params(), 1)
+	state.learned = nil
+	var err error
+	if c.From, err = writeCheckpoint(t.TempDir(), st, c.Model, state, 1); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*model.Config){
+		"heads":     func(m *model.Config) { m.Heads = 1 },
+		"epsilon":   func(m *model.Config) { m.Epsilon = 1e-3 },
+		"positions": func(m *model.Config) { m.Positions = model.Rotary },
+	} {
+		other := c
+		other.Dir = t.TempDir()
+		change(&other.Model)
+		_, err := Train(t.Context(), other)
+		if !errors.Is(err, fault.Mismatch) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if all, err := Checkpoints(other.Dir); err != nil || len(all) != 0 {
+			t.Errorf("%s: left %q (%v)", name, all, err)
+		}
 	}
 }
