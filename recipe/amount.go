@@ -24,6 +24,21 @@ func (a Amount) Of(budget float64) float64 {
 	return a.Value
 }
 
+// percentage returns a share as a percentage. The point moves in the decimal number,
+// so that 0.07 becomes the 7% of whoever writes that.
+func (a Amount) percentage() Amount {
+	if a.Percent || a.wrong != "" {
+		return a
+	}
+	digits, exponent, _ := strings.Cut(strconv.FormatFloat(a.Value, 'e', -1, 64), "e")
+	power, _ := strconv.Atoi(exponent) // FormatFloat wrote it
+	value, err := strconv.ParseFloat(fmt.Sprintf("%se%d", digits, power+2), 64)
+	if err != nil { // beyond the largest number; no share is
+		return a
+	}
+	return Amount{Value: value, Percent: true}
+}
+
 // String writes the amount as a recipe does.
 func (a Amount) String() string {
 	number := strconv.FormatFloat(a.Value, 'g', -1, 64)

@@ -28,6 +28,9 @@ func (r *Recipe) fillMasking() {
 		setTo(&m.Share, Amount{Value: 15, Percent: true})
 		setTo(&m.Random, Amount{Value: 10, Percent: true})
 		setTo(&m.Keep, Amount{Value: 10, Percent: true})
+		for _, a := range []*Amount{m.Share, m.Random, m.Keep} {
+			*a = a.percentage() // so that 0.15 is 15%
+		}
 	}
 }
 

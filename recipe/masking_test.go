@@ -96,6 +96,14 @@ func TestMaskingHash(t *testing.T) {
 	if plain != hash("masking: {share: 15%, random: 10%, keep: 10%}\n") {
 		t.Error("the defaults written out give another hash")
 	}
+	for _, same := range [][2]string{
+		{"", "masking: {share: 0.15, random: 0.1, keep: 1e-1}\n"},
+		{"masking: {share: 7%, random: 0%}\n", "masking: {share: 0.07, random: 0}\n"}, // 100 times 0.07 is not 7
+	} {
+		if hash(same[0]) != hash(same[1]) {
+			t.Errorf("%q and %q give other hashes", same[0], same[1])
+		}
+	}
 	seen := map[string]string{plain: ""}
 	for _, more := range []string{"{share: 16%}", "{mask: 3}", "{random: 0}", "{keep: 11%}", "{special: []}", "{special: [4]}", "{separator: 0}", "{separator: 2}"} {
 		h := hash("masking: " + more + "\n")
