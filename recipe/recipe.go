@@ -211,6 +211,9 @@ func (r *Recipe) Hash() string {
 	if c.Sample.Images {
 		c.Sample.Length = 0 // the images have it
 	}
+	if c.Routing != nil && !r.routes() { // what layers would keep has no effect
+		c.Routing = &Routing{Policy: noPolicy, Always: Always{First: r.images()}}
+	}
 	c.Sources = nil
 	for _, s := range r.sources() {
 		c.Sources = append(c.Sources, Source{DType: s.DType, Weight: s.Weight})

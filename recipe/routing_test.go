@@ -103,6 +103,7 @@ func TestAlwaysKept(t *testing.T) {
 	}
 	for _, same := range [][2]string{
 		{"policy: random-ltd", "always: []"},
+		{"policy: none", "policy: none, layers: [1], drop: [0.5], always: [first, 7]"},
 		{"policy: token-bypass", "policy: token-bypass, always: special"},
 		{"always: [7, first, 3]", "always: [3, 7, 3, first]"},
 		{"drop: [1, 1, 1, 0.5]", "drop: [1.0, 1, 1e0, 5e-1]"},
