@@ -138,8 +138,12 @@ func (d *draft) optimizer() {
 	} else {
 		d.note("scheduler.params.warmup_num_steps", Kept, "warmup: %s", numberText(warmup))
 	}
-	d.line(fmt.Sprintf("optimizer: {kind: adamw, rate: %s, min_rate: %s, warmup: %s, decay: %s, betas: %s, epsilon: %s, weight_decay: %s, clip: %s}",
-		rate, numberText(a.MinRate), numberText(warmup), a.Decay, listText([]float64{a.Beta1, a.Beta2}), numberText(a.Epsilon), numberText(a.WeightDecay), numberText(d.config.Clipping)), comment)
+	end := "" // of the rate's fall
+	if a.Decay != "constant" {
+		end = "min_rate: " + numberText(a.MinRate) + ", "
+	}
+	d.line(fmt.Sprintf("optimizer: {kind: adamw, rate: %s, %swarmup: %s, decay: %s, betas: %s, epsilon: %s, weight_decay: %s, clip: %s}",
+		rate, end, numberText(warmup), a.Decay, listText([]float64{a.Beta1, a.Beta2}), numberText(a.Epsilon), numberText(a.WeightDecay), numberText(d.config.Clipping)), comment)
 	d.note("optimizer.type", Kept, "kind: adamw")
 	d.note("optimizer.params.lr", Kept, "rate: %s", rate)
 	d.note("optimizer.params.betas", Kept, "betas: %s", listText([]float64{a.Beta1, a.Beta2}))

@@ -71,6 +71,9 @@ func TestLayerTokenDecayWithoutDropping(t *testing.T) {
 	plain := strings.Replace(clocked[:begin]+clocked[end:], "steps: 6", "steps: 200", 1)
 	for _, decay := range []string{"cosine", "linear", "constant", "cooldown, cooldown: 30%", "cooldown, fall: linear", "sqrt"} {
 		text := strings.Replace(plain, "decay: linear", "decay: "+decay, 1)
+		if decay == "constant" {
+			text = strings.Replace(text, "min_rate: 0, ", "", 1)
+		}
 		steps, layerTokens := rates(t, text), rates(t, strings.Replace(text, "rate: 1,", "rate: 1, clock: layer-tokens,", 1))
 		for i := range steps {
 			if math.Abs(steps[i]-layerTokens[i]) > 1e-12 {
@@ -96,6 +99,7 @@ func TestRateKeys(t *testing.T) {
 	for name, c := range map[string]struct{ new, says string }{
 		"fall without cooldown": {"decay: linear, fall: 1-sqrt}", "go with the decay cooldown"},
 		"a long cooldown":       {"decay: cooldown, cooldown: 90%}", "fit between warmup and end"},
+		"a constant's end":      {"decay: constant}", "optimizer.min_rate: with the decay constant"},
 		"sqrt without warmup":   {"decay: sqrt, warmup: 0}", "no warmup"},
 		"no kind of average":    {"average: {decay: 0.9}}", "has no kind"},
 		"a large decay":         {"average: {kind: ema, decay: 1.5}}", "between 0 and 1"},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/train"
 )
 
 // validate checks each value on its own, and those that need no corpus against
@@ -140,6 +141,9 @@ func (r *Recipe) validateOptimizer() error {
 	}
 	if err := r.OptimizerConfig().Validate(); err != nil {
 		return r.invalid("optimizer", err)
+	}
+	if train.Decay(o.Decay) == train.Constant && *o.MinRate != o.Rate/10 { // which a recipe with its defaults filled in shows
+		return r.errorf("optimizer.min_rate", "with the decay constant the rate never falls; leave min_rate out, or write another decay")
 	}
 	if a := o.Average; a != nil {
 		if a.Kind == "" {
