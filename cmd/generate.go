@@ -91,6 +91,7 @@ func generate(cmd *cobra.Command, path string, o generateOptions) error {
 	if have, want := tok.Vocabulary(), g.State.Model.Vocabulary; have > want {
 		return fault.Mismatchf("tokenizer %s has %d tokens and the model of %s a vocabulary of %d; name the one that it was trained with", tok.Name(), have, g.Path, want)
 	}
+	g.Drawn = tok.Vocabulary() // the model may have more: a padded vocabulary, or a token that masks
 	if o.prompt == "-" {
 		text, err := io.ReadAll(cmd.InOrStdin())
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 type Generator struct {
 	State   CheckpointState // of the checkpoint
 	Path    string          // of the checkpoint
+	Drawn   int             // only tokens below it are drawn, for a tokenizer that has fewer than the model; 0: all
 	backend *Backend
 	weights []*tensors.Tensor
 	logits  *Exec // weights, tokens [1, n], place [1] -> scores [1, vocabulary]
@@ -92,6 +93,9 @@ func (g *Generator) Generate(ctx context.Context, prompt []int32, s Sampling, nu
 		scores, err := g.scores(tokens[max(len(tokens)-g.State.Model.Context, 0):])
 		if err != nil {
 			return err
+		}
+		if g.Drawn > 0 {
+			scores = scores[:min(g.Drawn, len(scores))]
 		}
 		next := s.pick(scores, number, place)
 		if more, err := emit(next); err != nil || !more {

@@ -109,6 +109,26 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
+// Of a model with more tokens than its tokenizer only those are drawn that the
+// tokenizer has.
+func TestGenerateDrawsKnownTokens(t *testing.T) {
+	g := generator(t, proxyWeights(tiny))
+	g.Drawn = 3
+	for _, s := range []Sampling{{Temperature: 1e3, TopP: 1}, {Temperature: 1, TopK: 1, TopP: 1}, {TopP: 1}} {
+		for number := range 4 {
+			err := g.Generate(t.Context(), []int32{12}, s, number, 8, func(id int32) (bool, error) {
+				if id >= 3 {
+					t.Errorf("%+v draws token %d", s, id)
+				}
+				return true, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 func TestGenerateRefuses(t *testing.T) {
 	g := generator(t, proxyWeights(tiny))
 	fail := errors.New("enough")
