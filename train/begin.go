@@ -56,7 +56,8 @@ func (r *run) open() error {
 	if r.log, err = runlog.Resume(path, r.result.Step); err != nil {
 		return err
 	}
-	r.flops = r.log.Last().FLOPs
+	last := r.log.Last()
+	r.flops, r.result.Accuracy = last.FLOPs, last.Accuracy
 	return nil
 }
 

@@ -89,7 +89,7 @@ type Progress struct {
 type Result struct {
 	Step       int64    `json:"step"`               // steps completed
 	HeldOut    float64  `json:"held_out"`           // the last held-out loss; 0 if never evaluated
-	Accuracy   *float64 `json:"accuracy,omitempty"` // of the last evaluation in this process, where labels that the model gets right are counted
+	Accuracy   *float64 `json:"accuracy,omitempty"` // of the last evaluation, where labels that the model gets right are counted; nil also for a run that stands between two since its resume
 	Checkpoint string   `json:"checkpoint"`         // the newest
 	Best       string   `json:"best,omitempty"`     // the one with the lowest held-out loss; empty: none was evaluated
 	Finished   bool     `json:"finished"`           // false: interrupted

@@ -276,7 +276,8 @@ func TestResumeFromAnyStep(t *testing.T) {
 	sameRun(t, cut, whole)
 
 	// Nothing is left to do, and the result says what there is.
-	if got, err := Train(context.Background(), c); err != nil || !got.Finished || got.Step != 20 || got.HeldOut != want.HeldOut {
+	if got, err := Train(context.Background(), c); err != nil || !got.Finished || got.Step != 20 || got.HeldOut != want.HeldOut ||
+		got.Accuracy == nil || *got.Accuracy != *want.Accuracy {
 		t.Errorf("resumed at its end: %+v, %v", got, err)
 	}
 }
