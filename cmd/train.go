@@ -128,6 +128,17 @@ func trainRecipe(ctx context.Context, r *recipe.Recipe, t trainRun, progress io.
 	if t.resume && !holdsRun(t.dir) {
 		return train.Result{}, fmt.Errorf("%s holds no run to resume; start it without --resume", t.dir)
 	}
+	if t.resume {
+		log := filepath.Join(t.dir, runlog.FileName)
+		began, err := runlog.ReadRun(log)
+		if err != nil {
+			return train.Result{}, err
+		}
+		if hash := r.Hash(); began.Recipe != hash { // before a plan of this recipe is looked for, or made
+			return train.Result{}, fault.Mismatchf("%s was made by another recipe (%s, %s is %s); resume with the one it began with, %s, or give another --out",
+				log, began.Recipe, r.Path(), hash, filepath.Join(t.dir, recipe.FileName))
+		}
+	}
 	undo, lock, err := takeDir(t.dir, t.resume, r)
 	if err != nil {
 		return train.Result{}, err
