@@ -178,6 +178,15 @@ func TestImagesRefused(t *testing.T) {
 	}
 }
 
+// Pixels may be read as tokens, and that is said.
+func TestPixelsAsTokens(t *testing.T) {
+	b := openIn(t, imageDir(t), "corpus: images\nseed: 3\nsample: {window: 16}\nbatch: {size: 2}\nbudget: {steps: 2}\n"+
+		"model: {kind: gpt, layers: 1, width: 8, heads: 2}\noptimizer: {rate: 1e-3}\n")
+	if len(b.Warnings) != 1 || !strings.Contains(b.Warnings[0], "corpus: it holds images, and a gpt reads their pixels") {
+		t.Errorf("warnings %q", b.Warnings)
+	}
+}
+
 // A preset says how large the network is, and the corpus what it sees.
 func TestViTPreset(t *testing.T) {
 	dir := t.TempDir()

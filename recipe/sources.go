@@ -167,6 +167,8 @@ func (b *Bound) openSource(i int, s *BoundSource, dir string) error {
 		if err := r.bindImages(i, s.Corpus); err != nil {
 			return err
 		}
+	} else if s.Corpus.Meta().Image != nil && !r.External() {
+		b.warn(r.sourceAt(i, "corpus"), "it holds images, and a %s reads their pixels and classes as tokens; a vit, with 'sample: {images: true}', sees images", r.Model.Kind)
 	}
 	cut := func(err error) error {
 		if s.Name != "" {

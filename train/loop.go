@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/gradus-ml/gradus/batch"
@@ -189,6 +190,9 @@ func (r *run) checkpoint() error {
 	s, err := r.engine.save()
 	if err != nil {
 		return err
+	}
+	if i := slices.IndexFunc(s.weights, overflown); i >= 0 { // the next loss would show it; a checkpoint must not hold it
+		return &DivergedError{Step: r.result.Step, Weight: r.engine.params[i].Name, Checkpoint: r.result.Checkpoint}
 	}
 	path, err := r.write(s)
 	if path != "" { // else the one before is still the newest

@@ -49,8 +49,8 @@ type Schedule struct {
 // Validate reports an impossible schedule.
 func (s Schedule) Validate() error {
 	switch {
-	case !(s.Peak > 0) || math.IsInf(s.Peak, 0):
-		return fault.Invalidf("optimizer: rate is %v; it must be positive and finite", s.Peak)
+	case !(s.Peak > 0) || math.IsInf(float64(float32(s.Peak)), 0):
+		return fault.Invalidf("optimizer: rate is %v; it must be positive and finite as a float32", s.Peak)
 	case !(s.Min >= 0 && s.Min <= s.Peak):
 		return fault.Invalidf("optimizer: min_rate is %v; it must lie between 0 and the rate, %v", s.Min, s.Peak)
 	case !(s.Warmup >= 0 && s.Warmup <= s.Total):

@@ -284,6 +284,22 @@ func TestResumeFromAnyStep(t *testing.T) {
 
 // A run that diverges says where and how to go on, keeps the last good
 // checkpoint, and goes on from it once it can.
+// A step may be the first to leave the numbers of float32; a checkpoint of it would
+// be called good.
+func TestOverflowIsNotSaved(t *testing.T) {
+	c := small(t, t.TempDir())
+	c.Schedule = Schedule{Peak: 3.4e38, Total: c.Schedule.Total, Decay: Constant}
+	c.CheckpointEvery = 1e-9
+	result, err := Train(context.Background(), c)
+	var e *DivergedError
+	if !errors.As(err, &e) || e.Step != 1 || e.Weight == "" || result.Checkpoint != "" {
+		t.Errorf("got %+v, %v", result, err)
+	}
+	if all, err := Checkpoints(c.Dir); err != nil || len(all) != 0 {
+		t.Errorf("checkpoints %v, %v", all, err)
+	}
+}
+
 func TestDivergence(t *testing.T) {
 	whole, dir := t.TempDir(), t.TempDir()
 	sane := func(dir string) Config {
