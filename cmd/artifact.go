@@ -15,6 +15,7 @@ import (
 	"github.com/gradus-ml/gradus/index"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/runlog"
+	"github.com/gradus-ml/gradus/train"
 )
 
 // artifact is a kind of file, or directory, that gradus makes or reads, and that
@@ -37,6 +38,7 @@ func artifacts() []artifact {
 		{"corpus", corpus.Exists, inspectCorpus, checkCorpus},
 		{"run", holdsAny(runlog.FileName, "checkpoints"), inspectRun, checkRun},
 		{"plan", curriculum.Kept, inspectPlan, checkPlan},
+		{"weights", holdsWeights, inspectWeights, checkWeights},
 		{"checkpoint", holdsAny("state.json", "model.safetensors"), inspectCheckpoint, checkCheckpoint},
 		{"run log", hasEnding(".jsonl"), inspectLog, checkLog},
 		{"recipe", hasEnding(".yaml", ".yml", ".json"), inspectRecipe, checkRecipe},
@@ -62,21 +64,31 @@ func hasEnding(endings ...string) func(path string) bool {
 }
 
 // howNamed says how the kinds are named on a command line.
-const howNamed = "a corpus is named by its prefix, an index, a run, its plan or a checkpoint by its directory, a recipe or a run log by its file"
+const howNamed = "a corpus is named by its prefix, an index, a run, its plan, a checkpoint or exported weights by its directory, a recipe or a run log by its file"
 
-// artifactAt tells what a path is.
-func artifactAt(path string) (artifact, error) {
+// artifactAt tells what a path is, and where it lies: checkpoints/best of a run is
+// the checkpoint that it names.
+func artifactAt(path string) (artifact, string, error) {
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && filepath.Base(path) == "best" {
+		best, err := train.BestCheckpoint(filepath.Join(filepath.Dir(path), ".."))
+		if err != nil {
+			return artifact{}, "", err
+		}
+		if best != "" { // else it lies in no run's checkpoints
+			path = best
+		}
+	}
 	for _, a := range artifacts() {
 		if a.is(path) {
-			return a, nil
+			return a, path, nil
 		}
 	}
 	_, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return artifact{}, fmt.Errorf("%s: %w; %s", path, fs.ErrNotExist, howNamed)
+		return artifact{}, "", fmt.Errorf("%s: %w; %s", path, fs.ErrNotExist, howNamed)
 	case err != nil:
-		return artifact{}, err
+		return artifact{}, "", err
 	}
-	return artifact{}, fault.Invalidf("%s is nothing that gradus makes; %s", path, howNamed)
+	return artifact{}, "", fault.Invalidf("%s is nothing that gradus makes; %s", path, howNamed)
 }

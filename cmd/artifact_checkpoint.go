@@ -68,14 +68,19 @@ func inspectCheckpoint(_ context.Context, out io.Writer, path string, o inspectO
 		fmt.Fprintf(w, "%s\tsha256:%s\n", file, v.Files[file])
 	}
 	fmt.Fprintf(w, "weights\t%d numbers in %d tensors\n\n", v.Numbers, len(v.Weights))
-	for _, t := range foldLayers(v.Weights) {
+	printTensors(w, v.Weights)
+	return w.Flush()
+}
+
+// printTensors lists tensors, those of several layers once.
+func printTensors(w io.Writer, tensors []tensorView) {
+	for _, t := range foldLayers(tensors) {
 		times := ""
 		if t.times > 1 {
 			times = fmt.Sprintf("x %d", t.times)
 		}
 		fmt.Fprintf(w, "  %s\t%v\t%s\n", t.Name, t.Shape, times)
 	}
-	return w.Flush()
 }
 
 // foldedTensor is a tensor that every one of several layers has.

@@ -47,7 +47,10 @@ func newCheck() *cobra.Command {
   run         the directory: the log's order, each checkpoint, and that steps of
               the log are those of the plan, if the corpus is at hand
   run log     the file: that steps follow each other and nothing is damaged
-  checkpoint  the directory: checksums, and weights of the model's shapes
+  checkpoint  the directory, or RUN/checkpoints/best: checksums, and weights of the
+              model's shapes
+  weights     the directory, exported or saved by transformers: that they are all
+              that their config.json needs
 
 With --deep, a random share of an index's samples is measured again and compared
 bit for bit; the corpus, and what else decides a metric's values, must be where
@@ -96,10 +99,10 @@ not belong together.`,
 
 func checkPath(ctx context.Context, path string, o checkOptions) (checked, error) {
 	r := checked{Path: path}
-	a, err := artifactAt(path)
+	a, at, err := artifactAt(path)
 	if err == nil {
 		r.Kind = a.name
-		r.What, err = a.check(ctx, path, o)
+		r.What, err = a.check(ctx, at, o)
 	}
 	if err != nil {
 		r.Error = err.Error()

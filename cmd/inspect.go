@@ -37,21 +37,23 @@ func newInspect() *cobra.Command {
   recipe      the file: its hash, and every value with the defaults filled in
   run         the directory: how far it is, its losses, its checkpoints
   run log     the file: the same without checkpoints
-  checkpoint  the directory: its step, model, checksums and weights`,
+  checkpoint  the directory, or RUN/checkpoints/best: its step, model, checksums
+              and weights
+  weights     the directory, exported or saved by transformers: model and tensors`,
 		Example: `  gradus inspect data/gosrc
   gradus inspect --corpus /mnt/data/gosrc data/gosrc.index
   gradus inspect --svg gosrc.svg data/gosrc.index
   gradus inspect runs/small`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := artifactAt(args[0])
+			a, path, err := artifactAt(args[0])
 			if err != nil {
 				return err
 			}
 			if o.svg != "" && a.name != "index" {
 				return fault.Invalidf("--svg draws the histograms of an index, and %s is a %s", args[0], a.name)
 			}
-			return a.inspect(cmd.Context(), cmd.OutOrStdout(), args[0], o)
+			return a.inspect(cmd.Context(), cmd.OutOrStdout(), path, o)
 		},
 	}
 	cmd.Flags().StringVar(&o.corpus, "corpus", "", "where the corpus of an index is, if not where the index says")

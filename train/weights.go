@@ -208,11 +208,9 @@ func addFile(sum io.Writer, name string) error {
 	return err
 }
 
-// Fits reports what a run with a model would make of the weights: an error, or
-// notes on a head that it draws anew, and what of the files it does not use. It
-// reads the headers only.
-func (w *Weights) Fits(c model.Config) (notes []string, err error) {
-	stored, err := w.read(func(name string) (map[string]safetensors.Tensor, error) {
+// Headers returns the tensors in the files by their names, without their numbers.
+func (w *Weights) Headers() (map[string]safetensors.Tensor, error) {
+	return w.read(func(name string) (map[string]safetensors.Tensor, error) {
 		headers, err := safetensors.ReadHeader(name)
 		tensors := map[string]safetensors.Tensor{}
 		for _, t := range headers {
@@ -220,6 +218,29 @@ func (w *Weights) Fits(c model.Config) (notes []string, err error) {
 		}
 		return tensors, err
 	})
+}
+
+// Whole reads everything, and reports weights that are not those of the model which
+// the files name.
+func (w *Weights) Whole() error {
+	if w.Model == nil {
+		return fault.Invalidf("%s says nothing of its model; put its %s beside it", w.Path, configFile)
+	}
+	stored, err := w.tensors()
+	if err != nil {
+		return err
+	}
+	if _, err := w.Model.Restore(stored); err != nil {
+		return fmt.Errorf("%s: %w", w.Path, err)
+	}
+	return nil
+}
+
+// Fits reports what a run with a model would make of the weights: an error, or
+// notes on a head that it draws anew, and what of the files it does not use. It
+// reads the headers only.
+func (w *Weights) Fits(c model.Config) (notes []string, err error) {
+	stored, err := w.Headers()
 	if err != nil {
 		return nil, err
 	}
