@@ -59,7 +59,7 @@ golden: ## rewrite the expected outputs; read the diff before you commit it
 check-nanogpt: build ## the published nanoGPT CPU setting on Tiny Shakespeare, about 15 minutes
 	sh evidence/nanogpt/check.sh "$(SHAKESPEARE)"
 
-check-bert: build ## a small BERT on Tiny Shakespeare: well below the entropy of single bytes; about 10 minutes
+check-bert: build ## a small BERT on Tiny Shakespeare: well below the entropy of single bytes; about 20 minutes
 	sh evidence/bert/check.sh "$(SHAKESPEARE)"
 
 check-vit: build ## a small ViT on Fashion-MNIST, plain and with random-LTD: 85 % or more; about 10 minutes each

@@ -2,7 +2,8 @@
 # Trains a small BERT on Tiny Shakespeare and fails unless its masked loss on held-out
 # text ends a third below the entropy of single bytes, which is the best that a model
 # can do that does not look at the context. Usage: check.sh PATH-OF-TINY-SHAKESPEARE;
-# the program must be built as ./gradus. A run that was cut off goes on.
+# the program must be built as ./gradus. BACKEND=NAME trains on another backend than go.
+# A run that was cut off goes on.
 set -eu
 text=$1
 dir=bin/bert
@@ -21,7 +22,7 @@ entropy=$(tail -c "+$((train + 1))" "$text" | od -An -v -tu1 -w1 | sort | uniq -
 cp evidence/bert/recipe.yaml "$dir/bert.yaml"
 resume=
 [ -f "$dir/run/run.jsonl" ] && resume=--resume
-./gradus train "$dir/bert.yaml" --out "$dir/run" $resume
+./gradus train "$dir/bert.yaml" --out "$dir/run" --backend "${BACKEND:-go}" $resume
 loss=$(tail -n 1 "$dir/run/run.jsonl" | sed -n 's/.*"held_out":\([0-9.]*\).*/\1/p')
 echo "held-out masked loss $loss nats a byte; the entropy of single bytes there is $entropy"
 awk "BEGIN { exit !($loss <= $entropy * 2 / 3) }"
