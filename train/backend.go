@@ -1,7 +1,6 @@
 package train
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -196,6 +195,3 @@ func (b *Backend) enough(err error) error {
 	return fmt.Errorf("%s has not enough memory for this batch: raise 'batch: accumulate' (the same result from smaller parts), "+
 		"or lower batch.size, the length or the model's size; checkpoints stay as they are: %w", b.Name, err)
 }
-
-// short drops the stack that errors of GoMLX print.
-func short(err error) error { return errors.New(strings.SplitN(err.Error(), "\n", 2)[0]) }
