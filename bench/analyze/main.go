@@ -88,7 +88,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	r := Report{Command: "make bench-analyze" + givenFlags(), Machine: measure.Here(), Revision: measure.Revision(), Corpus: c}
+	r := Report{Command: measure.Command("bench-analyze", nil, "gradus", "dir", "out", "python", "inputs"), Machine: measure.Here(), Revision: measure.Revision(), Corpus: c}
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *program, options, *Report) error
@@ -102,23 +102,6 @@ func run(ctx context.Context, o options) error {
 		}
 	}
 	return r.write(o.out)
-}
-
-// givenFlags are the flags of the command line but those that name a path, as
-// make takes them.
-func givenFlags() string {
-	var given []string
-	flag.Visit(func(f *flag.Flag) {
-		switch f.Name {
-		case "gradus", "dir", "out", "python", "inputs":
-		default:
-			given = append(given, fmt.Sprintf("-%s=%s", f.Name, f.Value))
-		}
-	})
-	if len(given) == 0 {
-		return ""
-	}
-	return " BENCHFLAGS='" + strings.Join(given, " ") + "'"
 }
 
 // say tells how far the benchmark is.

@@ -147,7 +147,7 @@ func run(ctx context.Context, o options) (err error) {
 	if !o.keep {
 		o.indexes = work
 	}
-	r := Report{Command: "make bench-curriculum" + givenFlags(), Machine: measure.Here(), Revision: measure.Revision(), Seed: o.seed, Load: [2]float64{measure.Load(), 0}}
+	r := Report{Command: measure.Command("bench-curriculum", nil, "dir", "out", "python", "keep"), Machine: measure.Here(), Revision: measure.Revision(), Seed: o.seed, Load: [2]float64{measure.Load(), 0}}
 	found, why, err := findOriginal(ctx, o)
 	if err != nil {
 		return err
@@ -170,23 +170,6 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	r.Load[1] = measure.Load()
 	return r.write(o.out, o.large)
-}
-
-// givenFlags are the flags of the command line but those that name a path, as
-// make takes them.
-func givenFlags() string {
-	var given []string
-	flag.Visit(func(f *flag.Flag) {
-		switch f.Name {
-		case "dir", "out", "python", "keep":
-		default:
-			given = append(given, fmt.Sprintf("-%s=%s", f.Name, f.Value))
-		}
-	})
-	if len(given) == 0 {
-		return ""
-	}
-	return " BENCHFLAGS='" + strings.Join(given, " ") + "'"
 }
 
 var began = time.Now()

@@ -22,7 +22,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -106,7 +105,7 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
 	r := Report{
-		Command: "make bench-train" + givenFlags(), Machine: measure.Here(), Revision: measure.Revision(), Seed: o.seed,
+		Command: measure.Command("bench-train", kindsOf, "dir", "out", "python"), Machine: measure.Here(), Revision: measure.Revision(), Seed: o.seed,
 		Load: [2]float64{measure.Load(), 0}, Peak: o.peak,
 	}
 	contenders, missing := findBackends(o)
@@ -208,28 +207,16 @@ func answer(cmd *exec.Cmd) (t timed, err error) {
 	return t, json.Unmarshal([]byte(lines[len(lines)-1]), &t)
 }
 
-// givenFlags are the flags of the command line, as make takes them, without paths.
-func givenFlags() string {
-	var given []string
-	flag.Visit(func(f *flag.Flag) {
-		value := f.Value.String()
-		switch f.Name {
-		case "dir", "out", "python":
-			return
-		case "backend":
-			var kinds []string
-			for name := range strings.SplitSeq(value, ",") {
-				kinds = append(kinds, strings.SplitN(name, ":/", 2)[0])
-			}
-			value = strings.Join(kinds, ",")
-		}
-		given = append(given, fmt.Sprintf("-%s=%s", f.Name, value))
-	})
-	if len(given) == 0 {
-		return ""
+// kindsOf drops the paths of libraries from the flag -backend.
+func kindsOf(name, value string) string {
+	if name != "backend" {
+		return value
 	}
-	slices.Sort(given)
-	return " BENCHFLAGS='" + strings.Join(given, " ") + "'"
+	var kinds []string
+	for backend := range strings.SplitSeq(value, ",") {
+		kinds = append(kinds, strings.SplitN(backend, ":/", 2)[0])
+	}
+	return strings.Join(kinds, ",")
 }
 
 var began = time.Now()
