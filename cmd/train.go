@@ -22,7 +22,7 @@ import (
 )
 
 func newTrain() *cobra.Command {
-	var out, backend, precision, from string
+	var out, backend, precision, from, until string
 	var resume, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "train RECIPE --out DIR",
@@ -33,7 +33,9 @@ held-out documents with nothing dropped, and writes into DIR the run log
 
 Ctrl-C saves a checkpoint and stops; --resume goes on from the newest checkpoint.
 A run that was killed at any moment and resumed has the same weights and the same
-log, seconds aside, as one that was not.
+log, seconds aside, as one that was not. --until stops early on purpose, at a share
+of the budget or after a number of steps, and saves; the learning rate and the
+paces are those of the whole run, and --resume goes on.
 
 --from goes on from an earlier run's checkpoint with a recipe that may differ, and
 corpora that may have grown at their ends: its weights, its clock, its log, and
@@ -41,6 +43,7 @@ what its passes have not reached yet comes first. 'gradus plan RECIPE --from' sa
 beforehand what will repeat and what will be lost.`,
 		Example: `  gradus train recipes/small.yaml --out runs/small
   gradus train recipes/small.yaml --out runs/small --resume
+  gradus train recipes/small.yaml --out runs/look --until 5%
   gradus train recipes/other.yaml --out runs/other --from runs/small`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,7 +57,11 @@ beforehand what will repeat and what will be lost.`,
 			if resume && from != "" {
 				return fault.Invalidf("--resume goes on in the run's own directory and --from begins a new run from another's checkpoint; give one of them")
 			}
-			result, err := trainRecipe(cmd.Context(), r, trainRun{dir: out, resume: resume, from: from, backend: backend, precision: precision}, cmd.ErrOrStderr())
+			t := trainRun{dir: out, resume: resume, from: from, backend: backend, precision: precision}
+			if t.until, err = parseUntil(until); err != nil {
+				return err
+			}
+			result, err := trainRecipe(cmd.Context(), r, t, cmd.ErrOrStderr())
 			if d := (*train.DivergedError)(nil); errors.As(err, &d) && d.Checkpoint != "" {
 				return fmt.Errorf("%w, and go on from it: gradus train %s --out %s --from %s%s", err,
 					shellWord(args[0]), shellWord(filepath.Clean(out)+"-again"), shellWord(d.Checkpoint), computeFlags(backend, precision))
@@ -69,13 +76,19 @@ beforehand what will repeat and what will be lost.`,
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), result)
 			}
-			return printTrained(cmd.OutOrStdout(), r, result)
+			if err := printTrained(cmd.OutOrStdout(), r, result); err != nil || result.Finished {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "stopped by --until; go on with: gradus train %s --out %s --resume%s\n",
+				shellWord(args[0]), shellWord(out), computeFlags(backend, precision))
+			return err
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&out, "out", "", "directory of the run")
 	f.StringVar(&from, "from", "", "a checkpoint of an earlier run, or its directory, to go on from with this recipe")
 	f.BoolVar(&resume, "resume", false, "go on from the newest checkpoint in the directory")
+	f.StringVar(&until, "until", "", "stop and save here: a share of the budget (5%) or a number of steps")
 	f.StringVar(&backend, "backend", "go", "what computes: go, onnx, xla:cpu or xla:cuda; 'gradus backends' says which work here")
 	f.StringVar(&precision, "precision", "", "of matrix products: float32 or bfloat16 (unless given: bfloat16 on xla:cuda, float32 elsewhere)")
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
@@ -103,9 +116,22 @@ func printTrained(out io.Writer, r *recipe.Recipe, result train.Result) error {
 type trainRun struct {
 	dir    string
 	resume bool
-	from   string // checkpoint of another run; empty: from the beginning
+	from   string        // checkpoint of another run; empty: from the beginning
+	until  recipe.Amount // where it stops, of recipe.StepsUntil; zero: at its end
 
 	backend, precision string // of train.Config.Compute
+}
+
+// parseUntil reads what --until gives.
+func parseUntil(text string) (recipe.Amount, error) {
+	if text == "" {
+		return recipe.Amount{}, nil
+	}
+	a, err := recipe.ParseAmount(text)
+	if err != nil || !(a.Value > 0) {
+		return a, fault.Invalidf("--until %s: give a share of the budget, such as 5%%, or a number of steps", shellWord(text))
+	}
+	return a, nil
 }
 
 // computeFlags are the flags that a resume needs to compute as the run did.
@@ -168,13 +194,20 @@ func trainRecipe(ctx context.Context, r *recipe.Recipe, t trainRun, progress io.
 	if t.resume {
 		sayOtherBackend(progress, t.dir, c.Run)
 	}
+	stops := ""
+	if t.until != (recipe.Amount{}) {
+		if c.Until, err = b.StepsUntil(t.until); err != nil {
+			return train.Result{}, err
+		}
+		stops = fmt.Sprintf(", stopping after %s", count(c.Until))
+	}
 	meter := newTrainMeter(progress, r, b)
 	c.Progress = meter.show
 	budget := ""
 	if clock := curriculum.Clock(r.Budget.Clock); clock != curriculum.Steps {
 		budget = fmt.Sprintf(", %s %s", count(int64(r.BudgetTotal())), clock)
 	}
-	fmt.Fprintf(progress, "%s: %s, %s parameters; %d steps%s\n", r.Name, b.Model, count(b.Model.Parameters()), b.Plan.Steps(), budget)
+	fmt.Fprintf(progress, "%s: %s, %s parameters; %d steps%s%s\n", r.Name, b.Model, count(b.Model.Parameters()), b.Plan.Steps(), budget, stops)
 	result, err := train.Train(ctx, c)
 	meter.close()
 	return result, err

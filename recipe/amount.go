@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/gradus-ml/gradus/internal/fault"
 )
 
 // An Amount is a number on a clock, or a percentage of the budget.
@@ -14,6 +16,15 @@ type Amount struct {
 	Percent bool
 
 	wrong string // what the file has instead, in words
+}
+
+// ParseAmount reads an amount as a recipe has it: 12, 1_000 or 40%.
+func ParseAmount(text string) (Amount, error) {
+	a := amountOf(strings.ReplaceAll(text, "_", ""))
+	if a.wrong != "" {
+		return a, fault.Invalidf("%s", a.wrong)
+	}
+	return a, nil
 }
 
 // Of returns the amount on the clock, for a budget.

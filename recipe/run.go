@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/gradus-ml/gradus/batch"
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/curriculum"
+	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/model"
 	"github.com/gradus-ml/gradus/runlog"
 	"github.com/gradus-ml/gradus/train"
@@ -140,6 +142,27 @@ func (b *Bound) Fingerprint() (string, error) {
 	}
 	text, err := b.evaluation.Fingerprint()
 	return name + " evaluated on " + text, err
+}
+
+// StepsUntil returns how many steps of the run an amount is: a share is of the budget,
+// and reached by the first step that does not end before it; a number counts steps.
+// What is not positive, or more than the run has, is an error of kind fault.Invalid.
+func (b *Bound) StepsUntil(a Amount) (int64, error) {
+	first, steps := b.Plan.First(), b.Plan.Steps()
+	n := int64(a.Value)
+	if a.Percent {
+		moment, clock := a.Of(b.Recipe.BudgetTotal()), curriculum.Clock(b.Recipe.Budget.Clock)
+		n = first + 1 + int64(sort.Search(int(steps-first-1), func(i int) bool { return b.Plan.PositionAt(first+1+int64(i)).On(clock) >= moment }))
+	}
+	switch {
+	case !(a.Value > 0) || a.Percent && a.Value > 100 || a.Value > float64(math.MaxInt32):
+		return 0, fault.Invalidf("%s: %s of its run is no step; give a share above 0 and up to 100%%, or a number of steps", b.Recipe.path, a)
+	case float64(n) != a.Value && !a.Percent:
+		return 0, fault.Invalidf("%s: %s is no number of steps; give a whole one, or a share such as 5%%", b.Recipe.path, a)
+	case n > steps || n <= first:
+		return 0, fault.Invalidf("%s: step %d is not of its run, which has the steps %d to %d", b.Recipe.path, n, first+1, steps)
+	}
+	return n, nil
 }
 
 // OptimizerConfig returns AdamW's settings. The recipe must have an optimizer.

@@ -201,8 +201,8 @@ func (r *run) compileAhead(ctx context.Context) <-chan struct{} {
 	return done
 }
 
-// firsts returns the steps from one on at which the plan has a shape for the first
-// time.
+// firsts returns the steps from one on, up to the end of the run, at which the plan
+// has a shape for the first time.
 func (r *run) firsts(from int64) []int64 {
 	var steps []int64
 	seen := map[curriculum.Shape]bool{}
@@ -213,7 +213,7 @@ func (r *run) firsts(from int64) []int64 {
 				open[f.Shape] = true
 			}
 		}
-		for step := max(s.First, from); step < s.First+s.Steps && len(open) > 0; step++ {
+		for step := max(s.First, from); step < min(s.First+s.Steps, r.end()) && len(open) > 0; step++ {
 			if shape := r.Plan.BatchAt(step).Shape; open[shape] {
 				delete(open, shape)
 				seen[shape] = true

@@ -33,10 +33,9 @@ func (r *run) flopsAt(step int64) float64 {
 
 // loop makes the steps that are left.
 func (r *run) loop(ctx context.Context) error {
-	steps := r.Plan.Steps()
-	if r.result.Step == steps {
-		r.result.Finished = true
-		return nil
+	end := r.end()
+	if r.result.Step >= end {
+		return r.ended()
 	}
 	ahead, cancel := context.WithCancel(ctx)
 	batches, compiled := r.prefetch(ahead), r.compileAhead(ahead)
@@ -46,7 +45,7 @@ func (r *run) loop(ctx context.Context) error {
 		}
 		<-compiled
 	}()
-	for step := r.result.Step; step < steps; step++ {
+	for step := r.result.Step; step < end; step++ {
 		begin := time.Now()
 		next, ok := <-batches
 		waited := time.Since(begin).Seconds()
@@ -63,8 +62,24 @@ func (r *run) loop(ctx context.Context) error {
 			return r.interrupted(ctx)
 		}
 	}
-	r.result.Finished = true
-	return nil
+	return r.ended()
+}
+
+// ended returns from a run that has made its last step. One that Until stops has not
+// saved yet.
+func (r *run) ended() error {
+	if r.result.Finished = r.result.Step == r.Plan.Steps(); r.result.Finished {
+		return nil
+	}
+	return r.checkpoint()
+}
+
+// end returns the step after which the run stops.
+func (r *run) end() int64 {
+	if r.Until > 0 {
+		return min(r.Until, r.Plan.Steps())
+	}
+	return r.Plan.Steps()
 }
 
 // made is a batch, or why there is none.
@@ -78,7 +93,7 @@ func (r *run) prefetch(ctx context.Context) <-chan made {
 	out := make(chan made, 2)
 	go func() {
 		defer close(out)
-		for step := r.result.Step; step < r.Plan.Steps(); step++ {
+		for step := r.result.Step; step < r.end(); step++ {
 			b, err := r.Batches.Make(step, 0, 1)
 			select {
 			case out <- made{b, err}:
@@ -219,9 +234,8 @@ func (r *run) write(s state) (string, error) {
 
 // interrupted saves the run and returns why it ended early.
 func (r *run) interrupted(ctx context.Context) error {
-	if r.result.Step == r.Plan.Steps() {
-		r.result.Finished = true
-		return nil
+	if r.result.Step == r.end() {
+		return r.ended()
 	}
 	if err := r.checkpoint(); err != nil {
 		return err

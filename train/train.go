@@ -67,6 +67,10 @@ type Config struct {
 	CheckpointEvery float64 // on Clock; also after the last step. 0: only then
 	KeepCheckpoints int     // newest ones that stay, beside the best; 0: 2
 
+	// Until stops the run after so many steps, as Ctrl-C would: it saves, and goes on
+	// with Resume to the bits of a run that never stopped. The schedule, the plan and
+	// the evaluations are those of the whole run. 0, or beyond the plan: its end.
+	Until int64
 	// StopAbove ends the run with an error at a held-out loss of more than so many
 	// times the best one before. 0: only at a loss that is not finite.
 	StopAbove float64
@@ -92,10 +96,10 @@ type Result struct {
 	Accuracy   *float64 `json:"accuracy,omitempty"` // of the last evaluation, where labels that the model gets right are counted; nil also for a run that stands between two since its resume
 	Checkpoint string   `json:"checkpoint"`         // the newest
 	Best       string   `json:"best,omitempty"`     // the one with the lowest held-out loss; empty: none was evaluated
-	Finished   bool     `json:"finished"`           // false: interrupted
+	Finished   bool     `json:"finished"`           // false: interrupted, or stopped by Until
 }
 
-// Train runs the plan to its end. When ctx is cancelled it saves a checkpoint
+// Train runs the plan to its end, or to Until. When ctx is cancelled it saves a checkpoint
 // after the step in hand and returns with Finished false and ctx's error. A loss
 // that is not finite, or too far above its lowest (StopAbove), stops the run with a
 // *DivergedError.
@@ -105,6 +109,9 @@ func Train(ctx context.Context, c Config) (Result, error) {
 	}
 	if c.RateClock == "" {
 		c.RateClock = c.Clock
+	}
+	if c.Until < 0 {
+		return Result{}, fault.Invalidf("train: the run is to stop after %d steps; give 1 or more, or 0 for all", c.Until)
 	}
 	for _, v := range []interface{ Validate() error }{c.Model, c.Optimizer, c.Average, c.Schedule} {
 		if err := v.Validate(); err != nil {
