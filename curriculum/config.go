@@ -95,7 +95,7 @@ func Split(id int64) (source int, unit int64) {
 // A Bucket holds the units of one length. A batch serves units of one bucket.
 type Bucket struct {
 	Length int // inputs of a full unit
-	Units  int // in a batch, over all ranks
+	Units  int // in a batch, over all ranks; with a Config.Ramp, the most of them
 }
 
 // A Config is everything a plan depends on.
@@ -105,6 +105,13 @@ type Config struct {
 	Buckets []Bucket // by length, ascending; one for windows
 	Admit   []Admission
 	Control Control // empty: the curriculum itself
+
+	// Ramp is the size of a step's batches: whole numbers from 1 on. None: a batch
+	// has its bucket's units from the first step on.
+	Ramp Timed
+	// RampUnits is how many units a batch has at a value of Ramp, in the bucket of
+	// so many inputs: at least 1 and at most the bucket's; nil: as many as Ramp says.
+	RampUnits func(size, length int) int
 
 	// Length is the tokens of a row, at most the only bucket's; with several
 	// buckets it is the length of the longest that is served. None: the bucket's.
@@ -140,7 +147,7 @@ type Config struct {
 }
 
 // A PartError is an error about one part of a Config, for those who know where it
-// was written: "budget", "batch", "shapes", "layers", "length", "keep",
+// was written: "budget", "batch", "ramp", "shapes", "layers", "length", "keep",
 // "drop", "sources[1]", "sources[1].weight", "admit[0]", "admit[0].pace" or
 // "admit[0].floor". It is of its Err's kind.
 type PartError struct {

@@ -34,6 +34,10 @@ func (w *walk) forms(s *Stage, r reading) error {
 			return &PartError{"keep", err}
 		}
 	}
+	units, err := w.sizes(r.ramp, s.First)
+	if err != nil {
+		return err
+	}
 	pools := w.known(s)
 	mix, err := w.mixture(s, pools, length)
 	if err != nil {
@@ -44,8 +48,8 @@ func (w *walk) forms(s *Stage, r reading) error {
 		if len(w.Buckets) > 1 && bucket.Length > length || len(mix[b]) == 0 {
 			continue
 		}
-		f := Form{Bucket: b, Units: bucket.Units, mix: mix[b], Pool: -1}
-		f.Rows, f.Length = bucket.Units, min(bucket.Length, length)
+		f := Form{Bucket: b, Units: units[b], mix: mix[b], Pool: -1}
+		f.Rows, f.Length = units[b], min(bucket.Length, length)
 		if w.RowsPer != nil {
 			f.Rows *= w.RowsPer(bucket.Length, f.Length)
 		}
@@ -58,7 +62,7 @@ func (w *walk) forms(s *Stage, r reading) error {
 		for _, x := range mix[b] {
 			f.Share += x
 		}
-		f.Share /= float64(bucket.Units) * float64(bucket.Length)
+		f.Share /= float64(units[b]) * float64(bucket.Length)
 		sum += f.Share
 		s.Batches = append(s.Batches, f)
 	}
@@ -70,6 +74,30 @@ func (w *walk) forms(s *Stage, r reading) error {
 		s.Batches[i].Share /= sum
 	}
 	return nil
+}
+
+// sizes returns the units of a batch of each bucket, at a value of the ramp.
+func (w *walk) sizes(ramp float64, step int64) ([]int, error) {
+	units := make([]int, len(w.Buckets))
+	if w.Ramp.Pace != nil && (!(ramp >= 1 && ramp <= maxStepTokens) || ramp != math.Trunc(ramp)) {
+		return nil, invalid("ramp", "the pace is at %v at step %d; the size of a batch is a whole number from 1 on, so use a whole 'from' and 'step'", ramp, step)
+	}
+	for b, bucket := range w.Buckets {
+		switch {
+		case w.Ramp.Pace == nil:
+			units[b] = bucket.Units
+			continue
+		case w.RampUnits == nil:
+			units[b] = int(ramp)
+		default:
+			units[b] = w.RampUnits(int(ramp), bucket.Length)
+		}
+		if units[b] < 1 || units[b] > bucket.Units {
+			return nil, invalid("ramp", "the pace is at %v at step %d, so a batch has %d rows of %d tokens; the size of the batch allows 1 to %d",
+				ramp, step, units[b], bucket.Length, bucket.Units)
+		}
+	}
+	return units, nil
 }
 
 // mixture returns what share of the inputs served comes from each source, in each

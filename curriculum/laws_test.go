@@ -207,6 +207,9 @@ func TestPositions(t *testing.T) {
 				t.Fatalf("step %d is made with the budget spent", step)
 			}
 			f := p.BatchAt(step)
+			if want := unitsAt(&c, at, f.Bucket); f.Units != want || f.Rows != want {
+				t.Fatalf("step %d: %d units in %d rows, want %d", step, f.Units, f.Rows, want)
+			}
 			at.Steps++
 			at.Tokens += int64(f.Rows * f.Length)
 			for range f.Rows {

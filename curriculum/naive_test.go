@@ -106,6 +106,7 @@ func drawConfig(t *rapid.T) Config {
 			c.Length.Pace = mustPace(t, pace.Root{From: 16, To: 64, Step: 16, Until: c.Budget / 2, Degree: 1})
 		}
 	}
+	drawRamp(t, &c)
 	for i := range rapid.IntRange(1, 3).Draw(t, "sources") {
 		s := Source{Name: fmt.Sprint("s", i), Samples: rapid.Int64Range(1, 400).Draw(t, "samples"), Units: units}
 		if rapid.Bool().Draw(t, "hold out") {
@@ -215,7 +216,7 @@ func (m *model) run() (batches [][]int64) {
 			k := part(s.cuts, s.lane.point(q))
 			f := &s.Batches[k]
 			bySource := make([][]int64, len(f.mix))
-			for range f.Units {
+			for range unitsAt(&m.p.config, m.p.PositionAt(s.First+q), f.Bucket) {
 				source := part(f.mixCuts, f.mixLane.point(forms[k]))
 				forms[k]++
 				bySource[source] = append(bySource[source], m.draw(s, source, f.Bucket))

@@ -293,9 +293,17 @@ func TestImpossible(t *testing.T) {
 		"weights end": {func(c *Config) {
 			c.Sources[0].Weight.Pace = pace.Func(func(clock float64) float64 { return max(0, 2-clock) })
 		}, fault.Invalid, "sources", "sum to nothing at step 2"},
-		"NaN pace": {func(c *Config) { c.Length.Pace = pace.Constant(math.NaN()) }, fault.Invalid, "length", "length"},
-		"too long": {func(c *Config) { c.Length.Pace = pace.Constant(17) }, fault.Invalid, "length", "window of 16"},
-		"keep":     {func(c *Config) { c.Keep.Pace = pace.Constant(0) }, fault.Invalid, "keep", "at least 1"},
+		"NaN pace":     {func(c *Config) { c.Length.Pace = pace.Constant(math.NaN()) }, fault.Invalid, "length", "length"},
+		"too long":     {func(c *Config) { c.Length.Pace = pace.Constant(17) }, fault.Invalid, "length", "window of 16"},
+		"NaN ramp":     {func(c *Config) { c.Ramp.Pace = pace.Constant(math.NaN()) }, fault.Invalid, "ramp", "whole number"},
+		"half a row":   {func(c *Config) { c.Ramp.Pace = pace.Func(func(clock float64) float64 { return 2 - clock/2 }) }, fault.Invalid, "ramp", "at 1.5 at step 1"},
+		"no row":       {func(c *Config) { c.Ramp.Pace = pace.Constant(0) }, fault.Invalid, "ramp", "at 0 at step 0"},
+		"endless ramp": {func(c *Config) { c.Ramp.Pace = pace.Constant(math.Inf(1)) }, fault.Invalid, "ramp", "whole number"},
+		"ramp above":   {func(c *Config) { c.Ramp.Pace = pace.Func(func(clock float64) float64 { return 2 + clock }) }, fault.Invalid, "ramp", "3 rows of 16 tokens; the size of the batch allows 1 to 2"},
+		"ramp of no units": {func(c *Config) {
+			c.Ramp.Pace, c.RampUnits = pace.Constant(8), func(size, length int) int { return size / length }
+		}, fault.Invalid, "ramp", "0 rows of 16 tokens"},
+		"keep": {func(c *Config) { c.Keep.Pace = pace.Constant(0) }, fault.Invalid, "keep", "at least 1"},
 		"too many shapes": {func(c *Config) {
 			c.Shapes, c.Length.Pace = 2, pace.Func(func(clock float64) float64 { return 1 + clock })
 		}, fault.Invalid, "shapes", "shapes: 4"},

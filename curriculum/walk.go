@@ -50,6 +50,7 @@ type walk struct {
 type reading struct {
 	level
 	weights []float64
+	ramp    float64
 	length  float64
 	keep    float64
 }
@@ -108,6 +109,7 @@ func (w *walk) read(p Position) reading {
 	for _, s := range w.Sources {
 		r.weights = append(r.weights, w.at(s.Weight, p, 1))
 	}
+	r.ramp = w.at(w.Ramp, p, 0)
 	longest := w.Buckets[len(w.Buckets)-1].Length
 	r.length = w.at(w.Length, p, float64(longest))
 	r.keep = math.Inf(1)
@@ -133,7 +135,7 @@ func (c *Config) clockOf(t Timed) Clock {
 
 // paces returns every pace there is.
 func (c *Config) paces() []Timed {
-	paces := []Timed{c.Length}
+	paces := []Timed{c.Ramp, c.Length}
 	if c.Routed > 0 {
 		paces = append(paces, c.Keep)
 	}
