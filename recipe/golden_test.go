@@ -28,6 +28,7 @@ var golden = []struct {
 	{"mixture.yaml", 568, "ae68752db0208acb116e8bbb788ffe1cda4e8a072fa82ffa7233554cd42b9940"},
 	{"pack.yaml", 300, "00aa07c3189d94f59f117535306c1982022752622f5809236c24f1804d00a32f"},
 	{"decompose.yaml", 254, "35bb6239a52f67d29aa487da07e99b8b131bf45dd559f1d003587ee0eace9b4e"},
+	{"ramp.yaml", 427, "9e958e196255b5767455b6a5d784a2affd73731859e9d44da14a56e8f6834217"},
 }
 
 // TestGoldenBatches holds the promise of design's first law across releases: the

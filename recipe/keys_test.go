@@ -46,6 +46,7 @@ var accepted = []string{
 	strings.Replace(mixed, "control: random", "control: reverse\nversion: 2\ncompat: deepspeed", 1),
 	strings.Replace(mixed, "tokens: 4096, at_least: 2, at_most: 64, rate: sqrt", "tokens: 4096, size: 16, rate: linear", 1),
 	strings.Replace(good, "apply: truncate", "apply: reshape\n    rest: overlap", 1),
+	strings.Replace(good, "size: 8", "size: 8, ramp: {kind: linear, from: 2, to: 8, step: 2, until: 40%}", 1),
 	strings.Replace(good, "layers: inner", "layers: 1-4\n  drop: [1, 0.5, 1e-1, 0]\n  always: [first, special, 17]", 1),
 	strings.Replace(good, "layers: inner", "layers: [1-2, 4]\n  always: special", 1),
 	strings.Replace(good, "layers: inner", "layers: 3\n  always: []", 1),

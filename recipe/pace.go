@@ -245,18 +245,26 @@ func (r *Recipe) timed(at string, p *Pace) (curriculum.Timed, error) {
 	return curriculum.Timed{Pace: built, Clock: curriculum.Clock(p.Clock)}, nil
 }
 
-// most returns the largest value that the parameters name, for kinds that have
-// such parameters.
+// most returns the largest value that the parameters name, and whether they name
+// any.
 func (p *Pace) most() (value float64, known bool) {
+	named := p.named()
+	if named == nil {
+		return 0, false
+	}
+	return slices.Max(named), true
+}
+
+// named returns the values that the parameters name; nil for kinds that have no
+// such parameters.
+func (p *Pace) named() (values []float64) {
 	for _, name := range []string{"from", "to", "value", "values"} {
 		switch v := p.Parameters[name].(type) {
 		case float64:
-			value, known = max(value, v), true
+			values = append(values, v)
 		case []float64:
-			for _, x := range v {
-				value, known = max(value, x), true
-			}
+			values = append(values, v...)
 		}
 	}
-	return value, known
+	return values
 }

@@ -33,6 +33,12 @@ func (b *Bound) curriculum(o Options) (curriculum.Config, error) {
 		c.Sources = append(c.Sources, s)
 	}
 	var err error
+	if r.Batch.Ramp != nil {
+		if c.Ramp, err = r.timed("batch.ramp", r.Batch.Ramp); err != nil {
+			return c, err
+		}
+		c.RampUnits = r.unitsAt
+	}
 	for i, m := range r.Curriculum {
 		at := fmt.Sprintf("curriculum[%d]", i)
 		if m.Apply == "" {
@@ -144,6 +150,8 @@ func (b *Bound) partAt(name string) string {
 		return fmt.Sprintf("curriculum[%d]%s", r.admissions()[i], m[3])
 	}
 	switch name {
+	case "ramp":
+		return "batch.ramp"
 	case "layers":
 		return "model.layers"
 	case "length":

@@ -91,6 +91,7 @@ type Batch struct {
 	Tokens     int    `yaml:"tokens,omitempty" json:"tokens,omitempty" least:"1" help:"tokens of a step: as many rows as fit"`
 	AtLeast    int    `yaml:"at_least,omitempty" json:"at_least,omitempty" least:"1" help:"fewest rows, with tokens; 1 if not given"`
 	AtMost     int    `yaml:"at_most,omitempty" json:"at_most,omitempty" least:"1" help:"most rows, with tokens"`
+	Ramp       *Pace  `yaml:"ramp,omitempty" json:"ramp,omitempty" help:"grows the step to its size: its value is what size is, or with tokens what tokens is, at the moment"`
 	Rate       string `yaml:"rate,omitempty" json:"rate,omitempty" values:"none|linear|sqrt" help:"how the learning rate follows the rows of a step, from those of full length on (or from size, given beside tokens)"`
 	Accumulate int    `yaml:"accumulate,omitempty" json:"accumulate,omitempty" least:"1" help:"parts of its rows that a step is computed in, one after another, where memory is short; the result is that of the whole batch, but for rounding"`
 }

@@ -134,6 +134,39 @@ func (r *Recipe) validateBucket() error {
 const mostStepTokens = 1 << 28
 
 func (r *Recipe) validateBatch() error {
+	if err := r.validateSize(); err != nil {
+		return err
+	}
+	return r.validateRamp()
+}
+
+// validateRamp holds that a ramp goes up to the size of the batch, no more and no
+// less: the optimizer's rate is for that size, and plain runs are counted with it.
+func (r *Recipe) validateRamp() error {
+	b, at := r.Batch, "batch.ramp"
+	if b.Ramp == nil {
+		return nil
+	}
+	key, size, least, what := "size", b.Size, 1, "rows"
+	if b.Tokens != 0 {
+		key, size, least, what = "tokens", b.Tokens, max(r.Window(), 1), "tokens"
+	}
+	if err := r.wholeNumbers(at, b.Ramp, what); err != nil {
+		return err
+	}
+	named := b.Ramp.named()
+	switch {
+	case named == nil: // a kind of one's own; the plan will say
+		return nil
+	case slices.Min(named) < float64(least):
+		return r.errorf(at, "it has %v %s; a step takes at least %d, one row of full length, so raise its 'from'", slices.Min(named), what, least)
+	case slices.Max(named) != float64(size):
+		return r.errorf(at, "it goes up to %v %s, and batch.%s is %d; make the two the same", slices.Max(named), what, key, size)
+	}
+	return nil
+}
+
+func (r *Recipe) validateSize() error {
 	b, full := r.Batch, max(r.Window(), 1)
 	switch {
 	case b.Size == 0 && b.Tokens == 0:
@@ -159,13 +192,22 @@ func (r *Recipe) validateBatch() error {
 }
 
 // Units returns how many units a step serves of the bucket whose rows have so
-// many tokens.
+// many tokens; where the batch is ramped, at the end of the ramp.
 func (r *Recipe) Units(length int) int {
+	if r.Batch.Tokens == 0 {
+		return r.unitsAt(r.Batch.Size, length)
+	}
+	return r.unitsAt(r.Batch.Tokens, length)
+}
+
+// unitsAt is Units for a step of another size: in tokens if the recipe gives those,
+// else in rows of full length.
+func (r *Recipe) unitsAt(size, length int) int {
 	b := r.Batch
 	if b.Tokens == 0 {
-		return b.Size * r.Window() / length
+		return size * r.Window() / length
 	}
-	n := max(b.Tokens/length, b.AtLeast)
+	n := max(size/length, b.AtLeast)
 	if b.AtMost > 0 {
 		n = min(n, b.AtMost)
 	}

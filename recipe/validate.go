@@ -121,9 +121,14 @@ func (r *Recipe) withinWindow(at string, p *Pace) error {
 	if most, ok := p.most(); ok && r.Window() > 0 && most > float64(r.Window()) { // else the corpus will say
 		return r.errorf(at, "it goes to %v tokens, more than the window of %d; lower its 'to'", most, r.Window())
 	}
+	return r.wholeNumbers(at, p, "tokens")
+}
+
+// wholeNumbers holds that a pace of what is counted gives whole numbers.
+func (r *Recipe) wholeNumbers(at string, p *Pace, counted string) error {
 	for _, name := range []string{"from", "to", "step", "value"} {
 		if v, ok := p.Parameters[name].(float64); ok && (v != math.Trunc(v) || name == "step" && v == 0) {
-			return r.errorf(at, "%s is %v; tokens are whole numbers, so give one of at least 1", name, v)
+			return r.errorf(at, "%s is %v; %s are whole numbers, so give one of at least 1", name, v, counted)
 		}
 	}
 	return nil
