@@ -31,6 +31,9 @@ func (r *Recipe) fill() {
 	if r.Evaluate.Corpus == nil {
 		setTo(&r.Evaluate.HeldOut, Amount{Value: 2, Percent: true})
 	}
+	if r.heldOutSeed() == r.Seed { // as if it were not given
+		r.Evaluate.Seed = nil
+	}
 	setTo(&r.Checkpoint.Every, Amount{Value: 10, Percent: true})
 	set(&r.Checkpoint.Keep, 2)
 	if r.Budget.Clock == "" {

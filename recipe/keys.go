@@ -1,28 +1,33 @@
 package recipe
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"reflect"
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/internal/spell"
 	"github.com/gradus-ml/gradus/pace"
 )
 
-// checkKeys compares the keys of the file with those of the Recipe's structs.
-func checkKeys(path string, root ast.Node) error {
-	t := &tagFinder{}
-	ast.Walk(t, root)
-	if t.tag != nil {
-		return fault.Invalidf("%s:%d: %s is a tag of YAML, which recipes do not use; leave it out", path, line(t.tag), t.tag.GetToken().Value)
+// A keyCheck compares the keys of a file with those of the structs that it is read
+// into.
+type keyCheck struct {
+	file  *File
+	patch bool // null removes a key, whatever it is
+}
+
+// checkKeys compares the keys of the file with those of a type.
+func (f *File) checkKeys(t reflect.Type) error {
+	tags := &tagFinder{}
+	ast.Walk(tags, f.root())
+	if tags.tag != nil {
+		return fault.Invalidf("%s: %s is a tag of YAML, which recipes do not use; leave it out", f.lineOf(tags.tag), tags.tag.GetToken().Value)
 	}
-	return checkNode(path, "", root, reflect.TypeFor[Recipe]())
+	return keyCheck{file: f}.node("", f.root(), t)
 }
 
 // tagFinder finds a tag, such as !!str: the decoder cannot read some of them.
@@ -35,32 +40,39 @@ func (f *tagFinder) Visit(n ast.Node) ast.Visitor {
 	return f
 }
 
-func checkNode(path, at string, node ast.Node, t reflect.Type) error {
+func (c keyCheck) node(at string, node ast.Node, t reflect.Type) error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
+	if _, null := node.(*ast.NullNode); null && c.patch {
+		return nil
+	}
 	switch {
+	case t == reflect.TypeFor[Patch]():
+		return keyCheck{c.file, true}.node(at, node, reflect.TypeFor[Recipe]())
 	case t == reflect.TypeFor[Names]():
 		switch node.(type) {
 		case *ast.MappingNode, *ast.MappingValueNode:
-			return fault.Invalidf("%s:%d: %s must be a name, or a list of names", path, line(node), at)
+			return c.wrong(node, "%s must be a name, or a list of names", at)
 		}
 		return nil
 	case t.Kind() == reflect.Slice:
-		return checkList(path, at, node, t)
+		return c.list(at, node, t)
+	case t.Kind() == reflect.Map:
+		return c.table(at, node, t)
 	case slices.Contains([]reflect.Kind{reflect.Int, reflect.Int64, reflect.Uint64}, t.Kind()):
 		if f, ok := node.(*ast.FloatNode); ok && f.Value != math.Trunc(f.Value) { // the decoder would cut it off
-			return fault.Invalidf("%s:%d: %s is %v; it must be a whole number", path, line(node), at, f.Value)
+			return c.wrong(node, "%s is %v; it must be a whole number", at, f.Value)
 		}
 		return nil
 	case t == reflect.TypeFor[Pace]():
-		return checkPace(path, at, node)
+		return c.pace(at, node)
 	case !isSection(t):
 		return nil
 	}
 	pairs, ok := pairsOf(node)
 	if !ok {
-		return fault.Invalidf("%s:%d: %s must be keys and values", path, line(node), or(at, "a recipe"))
+		return c.wrong(node, "%s must be keys and values", or(at, "the file"))
 	}
 	known := map[string]reflect.Type{}
 	var names []string
@@ -74,21 +86,21 @@ func checkNode(path, at string, node ast.Node, t reflect.Type) error {
 		key := nameOf(pair.Key)
 		field, ok := known[key]
 		if !ok {
-			return unknownKey(path, at, pair.Key, names)
+			return c.unknown(at, pair.Key, names)
 		}
-		if err := checkNode(path, strings.TrimPrefix(at+"."+key, "."), pair.Value, field); err != nil {
+		if err := c.node(strings.TrimPrefix(at+"."+key, "."), pair.Value, field); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkList checks a list and its items.
-func checkList(path, at string, node ast.Node, t reflect.Type) error {
+// list checks a list and its items.
+func (c keyCheck) list(at string, node ast.Node, t reflect.Type) error {
 	switch list := node.(type) {
 	case *ast.SequenceNode:
 		for _, item := range list.Values {
-			if err := checkNode(path, at, item, t.Elem()); err != nil {
+			if err := (keyCheck{file: c.file}).node(at, item, t.Elem()); err != nil { // a patch replaces lists whole
 				return err
 			}
 		}
@@ -96,13 +108,27 @@ func checkList(path, at string, node ast.Node, t reflect.Type) error {
 	case *ast.NullNode, *ast.AliasNode, *ast.AnchorNode:
 		return nil
 	default:
-		return fault.Invalidf("%s:%d: %s must be a list, in brackets or with a dash before each item", path, line(node), at)
+		return c.wrong(node, "%s must be a list, in brackets or with a dash before each item", at)
 	}
 }
 
-// checkPace compares the keys of a pace with those of its kind. What is no
-// mapping, and a kind that is not known, is left to settlePace.
-func checkPace(path, at string, node ast.Node) error {
+// table checks keys that are the reader's own, and their values.
+func (c keyCheck) table(at string, node ast.Node, t reflect.Type) error {
+	pairs, ok := pairsOf(node)
+	if !ok {
+		return c.wrong(node, "%s must be keys and values", at)
+	}
+	for _, pair := range pairs {
+		if err := c.node(at+"."+nameOf(pair.Key), pair.Value, t.Elem()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pace compares the keys of a pace with those of its kind. What is no mapping, and
+// a kind that is not known, is left to settlePace.
+func (c keyCheck) pace(at string, node ast.Node) error {
 	pairs, _ := pairsOf(node)
 	names := []string{"kind", "clock"}
 	for _, pair := range pairs {
@@ -122,11 +148,21 @@ func checkPace(path, at string, node ast.Node) error {
 		}
 		for _, pair := range pairs {
 			if !slices.Contains(names, nameOf(pair.Key)) {
-				return unknownKey(path, at, pair.Key, names)
+				return c.unknown(at, pair.Key, names)
 			}
 		}
 	}
 	return nil
+}
+
+// wrong is an error at the line of a node.
+func (c keyCheck) wrong(node ast.Node, format string, args ...any) error {
+	return fault.Invalidf("%s: %w", c.file.lineOf(node), fmt.Errorf(format, args...))
+}
+
+func (c keyCheck) unknown(at string, key ast.Node, names []string) error {
+	nearest, _ := spell.Nearest(nameOf(key), names)
+	return c.wrong(key, "unknown key %q%s; did you mean %q? Known here: %s", nameOf(key), within(at), nearest, strings.Join(names, ", "))
 }
 
 // pairsOf returns the keys and values of a mapping.
@@ -148,14 +184,6 @@ func nameOf(key ast.Node) string {
 	return key.String()
 }
 
-func unknownKey(path, at string, key ast.Node, names []string) error {
-	nearest, _ := spell.Nearest(nameOf(key), names)
-	return fault.Invalidf("%s:%d: unknown key %q%s; did you mean %q? Known here: %s",
-		path, line(key), nameOf(key), within(at), nearest, strings.Join(names, ", "))
-}
-
-func line(n ast.Node) int { return n.GetToken().Position.Line }
-
 func within(at string) string {
 	if at == "" {
 		return ""
@@ -168,26 +196,6 @@ func or(s, otherwise string) string {
 		return otherwise
 	}
 	return s
-}
-
-// yamlError returns an error of the YAML reader with its place in the file, in
-// words for people who do not write Go.
-func yamlError(path string, err error) error {
-	var at yaml.Error
-	if !errors.As(err, &at) || at.GetToken() == nil {
-		first, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
-		return fault.Invalidf("%s: %s", path, first)
-	}
-	token, what := at.GetToken(), at.GetMessage()
-	var mistyped *yaml.TypeError
-	var large *yaml.OverflowError
-	switch {
-	case errors.As(err, &mistyped):
-		what = fmt.Sprintf("%q stands where %s must", token.Value, kindName(mistyped.DstType))
-	case errors.As(err, &large):
-		what = fmt.Sprintf("%s is out of range for %s", large.SrcNum, kindName(large.DstType))
-	}
-	return fault.Invalidf("%s:%d: %s", path, token.Position.Line, what)
 }
 
 // kindName says what a value of a type looks like in a recipe.
@@ -216,7 +224,7 @@ func kindName(t reflect.Type) string {
 // errorf returns an error of kind fault.Invalid that begins with the file, the
 // line and the path of a value, such as "curriculum[0].pace".
 func (r *Recipe) errorf(at, format string, args ...any) error {
-	return fault.Invalidf("%s: %w", r.place(at), fmt.Errorf(format, args...))
+	return r.file.Errorf(at, format, args...)
 }
 
 // invalid is errorf for an error of a package that begins with the same name.
@@ -226,15 +234,4 @@ func (r *Recipe) invalid(at string, err error) error {
 
 // place returns "recipe.yaml:12: routing.keep", or the nearest part of the path
 // that stands in the file.
-func (r *Recipe) place(at string) string {
-	for part := at; part != ""; {
-		if p, err := yaml.PathString("$." + part); err == nil {
-			if n, err := p.FilterFile(r.tree); err == nil && n != nil {
-				return fmt.Sprintf("%s:%d: %s", r.path, line(n), at)
-			}
-		}
-		i := strings.LastIndexAny(part, ".[")
-		part = part[:max(i, 0)]
-	}
-	return r.path + ": " + at
-}
+func (r *Recipe) place(at string) string { return r.file.Place(at) }

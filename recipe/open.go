@@ -177,8 +177,8 @@ func (b *Bound) holdOut() (err error) {
 				b.warn("evaluate.held_out", "the earlier run held nothing of %s out and may have trained on what is held out now, so losses on it come out too low; "+
 					"evaluate on a corpus of its own", s.words())
 			}
-			s.held = &heldOut{s.Corpus.Documents(), s.Corpus.Tokens(), share, r.Seed, r.Window()}
-			if s.HeldOut, err = s.Corpus.HoldOut(share, r.Seed, r.Window()); err != nil {
+			s.held = &heldOut{s.Corpus.Documents(), s.Corpus.Tokens(), share, r.heldOutSeed(), r.Window()}
+			if s.HeldOut, err = s.Corpus.HoldOut(share, r.heldOutSeed(), r.Window()); err != nil {
 				return fmt.Errorf("%s: %w", r.place("evaluate.held_out"), err)
 			}
 		}

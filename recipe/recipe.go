@@ -16,9 +16,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/train"
@@ -54,9 +51,8 @@ type Recipe struct {
 	Checkpoint Checkpoint `yaml:"checkpoint,omitempty" json:"checkpoint" help:"when the run is saved, besides its end"`
 	Stop       *Stop      `yaml:"stop,omitempty" json:"stop,omitempty" help:"when the run ends before its budget does"`
 
-	path  string
-	text  []byte
-	tree  *ast.File     // for the lines of messages
+	path  string        // beside which files are looked for
+	file  *File         // what it was read from
 	image *corpus.Image // of the sources, once they are open; nil: text
 
 	weights *train.Weights // of Model.From; nil: none
@@ -145,6 +141,15 @@ type Evaluate struct {
 	HeldOut *Amount `yaml:"held_out,omitempty" json:"held_out,omitempty" help:"share of each corpus, in whole documents; 2% if not given"`
 	Corpus  Names   `yaml:"corpus,omitempty" json:"corpus,omitempty" help:"a corpus of its own instead"`
 	Tokens  int64   `yaml:"tokens,omitempty" json:"tokens,omitempty" least:"1" help:"at most so many tokens; all if not given"`
+	Seed    *uint64 `yaml:"seed,omitempty" json:"seed,omitempty" help:"of the choice of held-out documents; the run's if not given. Runs of several seeds compare where it is the same"`
+}
+
+// heldOutSeed returns the seed that held-out documents are chosen with.
+func (r *Recipe) heldOutSeed() uint64 {
+	if s := r.Evaluate.Seed; s != nil {
+		return *s
+	}
+	return r.Seed
 }
 
 // Checkpoint is when the run is saved, besides its end.
@@ -170,21 +175,21 @@ func Load(path string) (*Recipe, error) {
 // Parse is Load on the text of a recipe; relative paths in it are looked for
 // beside path, then in the working directory.
 func Parse(path string, text []byte) (*Recipe, error) {
-	tree, err := parser.ParseBytes(text, 0)
+	f, err := ParseFile(path, text)
 	if err != nil {
-		return nil, yamlError(path, err)
-	}
-	r := &Recipe{path: path, text: text, tree: tree}
-	if n := len(tree.Docs); n > 1 {
-		return nil, fault.Invalidf("%s: it holds %d documents; a recipe is one", path, n)
-	} else if n == 0 || tree.Docs[0].Body == nil {
-		return nil, fault.Invalidf("%s: it is empty; a recipe needs at least sample, batch, budget and model, and to be trained corpus and optimizer", path)
-	}
-	if err := checkKeys(path, tree.Docs[0].Body); err != nil {
 		return nil, err
 	}
-	if err := yaml.NewDecoder(bytes.NewReader(text)).Decode(r); err != nil {
-		return nil, yamlError(path, err)
+	return f.Recipe()
+}
+
+// Recipe reads the file as a recipe.
+func (f *File) Recipe() (*Recipe, error) {
+	if f.root() == nil {
+		return nil, fault.Invalidf("%s: it is empty; a recipe needs at least sample, batch, budget and model, and to be trained corpus and optimizer", f.path)
+	}
+	r := &Recipe{path: f.path, file: f}
+	if err := f.Decode(r); err != nil {
+		return nil, err
 	}
 	if err := r.openWeights(); err != nil {
 		return nil, err
@@ -243,7 +248,7 @@ func (r *Recipe) Hash() string {
 func (r *Recipe) Path() string { return r.path }
 
 // Text returns the file as it was read.
-func (r *Recipe) Text() []byte { return r.text }
+func (r *Recipe) Text() []byte { return r.file.text }
 
 // find returns where a file named in the recipe lies: beside the recipe, or else
 // as the name says. exists tells whether something is there.

@@ -175,6 +175,9 @@ func (r *Recipe) validateRest() error {
 	if e.Corpus != nil && e.HeldOut != nil {
 		return r.errorf("evaluate", "give either held_out or corpus")
 	}
+	if e.Corpus != nil && e.Seed != nil {
+		return r.errorf("evaluate.seed", "all of evaluate.corpus is evaluated on, and nothing is drawn; leave the seed out")
+	}
 	if e.HeldOut != nil && (e.HeldOut.Value < 0 || e.HeldOut.Of(1) > 0.5 || !e.HeldOut.Percent && e.HeldOut.Value >= 1) {
 		return r.errorf("evaluate.held_out", "it is %s; give a share of the corpus, such as 2%% (at most half)", e.HeldOut)
 	}
