@@ -27,8 +27,9 @@ var floors = map[string]int{
 	"batch": 4, "deepspeed": 4,
 	"train":         5,
 	"recipe":        6,
-	"cmd":           7,
-	"cmd/gradus":    8,
+	"experiment":    7,
+	"cmd":           8,
+	"cmd/gradus":    9,
 	"bench/measure": 0,
 	"bench/analyze": 7, "bench/curriculum": 7, "bench/train": 7,
 }
