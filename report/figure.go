@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gradus-ml/gradus/internal/chart"
+	"github.com/gradus-ml/gradus/internal/words"
 	"github.com/gradus-ml/gradus/runlog"
 )
 
@@ -50,10 +51,10 @@ type drawing struct {
 
 // losses draws held-out loss against one clock.
 func (d drawing) losses(k clock) Figure {
-	f := Figure{Name: "loss-" + k.name, clock: k}
-	f.Title, f.Unit = "Held-out loss against "+k.noun, d.c.Unit+", lower is better"
+	f := Figure{Name: "loss-" + k.Name, clock: k}
+	f.Title, f.Unit = "Held-out loss against "+k.Noun, d.c.Unit+", lower is better"
 	if t := d.c.Target; t != nil {
-		f.Level = &chart.Level{Y: *t, Label: "target " + loss(*t)}
+		f.Level = &chart.Level{Y: *t, Label: "target " + words.Loss(*t)}
 	}
 	for place, r := range d.c.Runs {
 		l := chart.Line{Name: r.Name, Place: place}
@@ -65,7 +66,7 @@ func (d drawing) losses(k clock) Figure {
 		}
 		f.add(l, k.of(r.Total))
 	}
-	f.XLabel, f.XScale = k.axis(f.XMax)
+	f.XLabel, f.XScale = k.Axis(f.XMax)
 	f.Y = lossRange(d.c.Runs, f.Lines)
 	return f
 }
@@ -107,7 +108,7 @@ func (d drawing) paces() []Figure {
 		d.pace("kept", "Tokens of a row that the middle layers see", "tokens", true, func(s runlog.Step) (float64, bool) { return float64(s.Kept), true }),
 	}
 	for _, m := range slices.Sorted(maps.Keys(metrics)) {
-		figures = append(figures, d.pace("difficulty-"+fileName(m), "Admitted difficulty: "+printable(m), "as the pace counts it: a value or a percentile", false,
+		figures = append(figures, d.pace("difficulty-"+words.FileName(m), "Admitted difficulty: "+words.Printable(m), "as the pace counts it: a value or a percentile", false,
 			func(s runlog.Step) (float64, bool) { v, ok := s.Difficulty[m]; return v, ok }))
 	}
 	return append(figures, d.pace("rate", "Learning rate", "of each step", true, func(s runlog.Step) (float64, bool) { return s.Rate, true }))
@@ -137,7 +138,7 @@ func (d drawing) pace(name, title, unit string, zero bool, of func(runlog.Step) 
 		}
 		f.add(l, from)
 	}
-	f.XLabel, f.XScale = f.clock.axis(f.XMax)
+	f.XLabel, f.XScale = f.clock.Axis(f.XMax)
 	if len(f.Lines) > 0 {
 		f.Y = chart.Around(low, high, 0.04)
 	}
@@ -165,17 +166,4 @@ func (f *Figure) add(l chart.Line, end float64) {
 	if slices.ContainsFunc(l.Curve, func(p chart.Point) bool { return chart.Finite(p.Y) }) {
 		f.Lines = append(f.Lines, l)
 	}
-}
-
-// fileName keeps what any file system takes.
-func fileName(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
-		default:
-			b[i] = '_'
-		}
-	}
-	return string(b)
 }

@@ -9,13 +9,11 @@ import (
 	"strings"
 
 	"github.com/gradus-ml/gradus/internal/chart"
+	"github.com/gradus-ml/gradus/internal/words"
 )
 
 //go:embed page.html
 var pageSource string
-
-//go:embed page.css
-var styleSource string
 
 // Page writes the comparison and its figures as one HTML page that loads
 // nothing: style and drawings are part of it, and it runs no script. command is
@@ -23,9 +21,9 @@ var styleSource string
 // depend on the arguments only.
 func Page(w io.Writer, c Comparison, figures []Figure, command string) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"loss": lossOrNone, "brief": brief, "whole": func(n int64) string { return whole(float64(n)) },
-		"accuracy": accuracyOrNone, "percent": percent, "duration": duration,
-		"prose": prose, "rate": func(r float64) string { return fmt.Sprintf("%.3g", r) },
+		"loss": lossOrNone, "brief": words.Brief, "whole": func(n int64) string { return words.Whole(float64(n)) },
+		"accuracy": accuracyOrNone, "percent": words.Percent, "duration": words.Duration,
+		"prose": words.Prose, "rate": func(r float64) string { return fmt.Sprintf("%.3g", r) },
 	}).Parse(pageSource)
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
@@ -43,16 +41,15 @@ func Page(w io.Writer, c Comparison, figures []Figure, command string) error {
 		Averaged string // what to know of averaged weights, if some run has them
 	}{
 		Comparison: c, Command: command,
-		Style: template.CSS(":root{" + chart.Variables(false) + "}\n" +
-			"@media (prefers-color-scheme:dark){:root{" + chart.Variables(true) + "}}\n" + styleSource),
+		Style: template.CSS(chart.Style()),
 	}
 	for _, k := range clocks() {
-		page.Clocks = append(page.Clocks, clockColumn{k.label})
+		page.Clocks = append(page.Clocks, clockColumn{k.Label})
 	}
 	for place, r := range c.Runs {
 		page.Counted = page.Counted || r.Accuracy != nil
 		if r.FinalRaw != nil {
-			page.Averaged += fmt.Sprintf("The held-out losses of %s are those of an average of its weights; without averaging the last is %s. ", r.Name, loss(*r.FinalRaw))
+			page.Averaged += fmt.Sprintf("The held-out losses of %s are those of an average of its weights; without averaging the last is %s. ", r.Name, words.Loss(*r.FinalRaw))
 		}
 		page.Rows = append(page.Rows, row(place, r))
 	}
@@ -63,7 +60,7 @@ func Page(w io.Writer, c Comparison, figures []Figure, command string) error {
 			continue
 		}
 		page.Paces = append(page.Paces, drawn)
-		page.Pace = f.clock.noun
+		page.Pace = f.clock.Noun
 	}
 	if err := t.Execute(w, page); err != nil {
 		return fmt.Errorf("report: writing the page: %w", err)
@@ -98,7 +95,7 @@ type pageFigure struct {
 func row(place int, r Run) pageRow {
 	p := pageRow{Run: r, Swatch: template.HTML(chart.Swatch(place))}
 	for _, k := range clocks() {
-		needed := pageCell{Label: k.label, Value: strings.Replace(r.reached(k), "<=", "≤", 1)}
+		needed := pageCell{Label: k.Label, Value: strings.Replace(r.reached(k), "<=", "≤", 1)}
 		if needed.Saving = r.saved(k); needed.Saving != "" {
 			switch less := math.Round(k.of(r.Saving.Less)); {
 			case less > 0:
@@ -110,15 +107,9 @@ func row(place int, r Run) pageRow {
 			}
 		}
 		p.Needed = append(p.Needed, needed)
-		p.Whole = append(p.Whole, pageCell{Label: k.label, Value: k.format(k.of(r.Total))})
+		p.Whole = append(p.Whole, pageCell{Label: k.Label, Value: k.Format(k.of(r.Total))})
 	}
 	k := clockNamed(r.Log.Clock)
-	p.Budget = k.format(r.Log.Budget) + " " + k.noun
+	p.Budget = k.Format(r.Log.Budget) + " " + k.Noun
 	return p
-}
-
-// prose keeps together what a line should not be broken within: "33 %",
-// "held-out", "layer-tokens".
-func prose(s string) string {
-	return strings.NewReplacer(" %", "\u00a0%", "held-out", "held\u2011out", "layer-tokens", "layer\u2011tokens").Replace(s)
 }

@@ -22,12 +22,11 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
-	"strings"
 
 	"github.com/gradus-ml/gradus/internal/chart"
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/internal/words"
 	"github.com/gradus-ml/gradus/runlog"
 )
 
@@ -144,7 +143,7 @@ func Compare(runs []*runlog.Log, names []string, baseline int) (Comparison, erro
 	if n := len(base); first.Reached != nil && first.Reached.Steps < base[n-1].at.Steps {
 		c.Warnings = append(c.Warnings, fmt.Sprintf(
 			"%s was as low as its final loss at step %s already, before its last evaluation at step %s: savings are measured against the earlier moment.",
-			first.Name, whole(first.Reached.Steps), whole(base[n-1].at.Steps)))
+			first.Name, words.Whole(first.Reached.Steps), words.Whole(base[n-1].at.Steps)))
 	}
 	return c, nil
 }
@@ -152,11 +151,7 @@ func Compare(runs []*runlog.Log, names []string, baseline int) (Comparison, erro
 // Unit names what losses are counted in, of runs that predict something: the key
 // Predicts of a runlog.Run.
 func Unit(predicts string) string {
-	noun := cmp.Or(printable(predicts), "token")
-	if strings.ContainsRune("aeiou", rune(noun[0])) {
-		return "nats an " + noun
-	}
-	return "nats a " + noun
+	return words.Unit(predicts)
 }
 
 func checkNames(names []string, runs int) error {
@@ -202,11 +197,11 @@ func consumed(s runlog.Step) Amounts {
 func summarize(name string, log *runlog.Log, target *float64) Run {
 	r := Run{Name: name, Log: log.Run, Torn: log.Torn, Spent: spent(log)}
 	for _, s := range []*string{&r.Log.Name, &r.Log.Recipe, &r.Log.Corpus, &r.Log.Model, &r.Log.Backend, &r.Log.Precision, &r.Log.Predicts} {
-		*s = printable(*s)
+		*s = words.Printable(*s)
 	}
 	if n := len(log.Steps); n > 0 {
 		last := log.Steps[n-1]
-		r.Last, r.Total, r.Digest = last.Step, consumed(last), printable(last.Digest)
+		r.Last, r.Total, r.Digest = last.Step, consumed(last), words.Printable(last.Digest)
 	}
 	for _, s := range log.Steps {
 		if !chart.Finite(s.Loss) {

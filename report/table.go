@@ -6,7 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/gradus-ml/gradus/internal/words"
 )
 
 // Table writes the comparison as text for a terminal that is valid Markdown:
@@ -23,22 +24,22 @@ func (c Comparison) Table(w io.Writer) error {
 	}
 	needed := "to target"
 	if c.Target != nil {
-		needed = "to loss " + loss(*c.Target)
+		needed = "to loss " + words.Loss(*c.Target)
 	}
 	rows := [][]string{{"clock", "run", needed, "saving", "whole run"}}
 	for _, k := range clocks() {
-		name := k.name
+		name := k.Name
 		for _, r := range c.Runs {
-			rows = append(rows, []string{name, r.Name, r.reached(k), r.saved(k), k.format(k.of(r.Total))})
+			rows = append(rows, []string{name, r.Name, r.reached(k), r.saved(k), k.Format(k.of(r.Total))})
 			name = ""
 		}
 	}
-	writeTable(&b, rows, 2)
+	words.Table(&b, rows, 2)
 	b.WriteString("\n")
-	writeTable(&b, c.losses(), 1)
+	words.Table(&b, c.losses(), 1)
 	if rows := c.spendings(); rows != nil {
 		b.WriteString("\n")
-		writeTable(&b, rows, 1)
+		words.Table(&b, rows, 1)
 	}
 	for _, warning := range c.Warnings {
 		b.WriteString("\nWarning: " + warning + "\n")
@@ -63,8 +64,8 @@ func (c Comparison) losses() [][]string {
 		{"not averaged", func(r Run) string { return lossOrNone(r.FinalRaw) }, func(r Run) bool { return r.FinalRaw != nil }},
 		{"best loss", func(r Run) string { return lossOrNone(r.Best) }, nil},
 		{"accuracy", func(r Run) string { return accuracyOrNone(r.Accuracy) }, func(r Run) bool { return r.Accuracy != nil }},
-		{"evaluations", func(r Run) string { return whole(float64(r.Evaluated)) }, nil},
-		{"steps", func(r Run) string { return whole(float64(r.Last)) }, nil},
+		{"evaluations", func(r Run) string { return words.Whole(float64(r.Evaluated)) }, nil},
+		{"steps", func(r Run) string { return words.Whole(float64(r.Last)) }, nil},
 		{"seed", func(r Run) string { return fmt.Sprint(r.Log.Seed) }, nil},
 	}
 	rows := make([][]string, len(c.Runs)+1)
@@ -87,22 +88,9 @@ func (c Comparison) spendings() [][]string {
 	}
 	rows := [][]string{{"run", "padding", "discarded", "waiting for batches", "compiling"}}
 	for _, r := range c.Runs {
-		rows = append(rows, []string{r.Name, percent(r.Spent.Padding), percent(r.Spent.Discarded), percent(r.Spent.Waited), duration(r.Spent.Compile)})
+		rows = append(rows, []string{r.Name, words.Percent(r.Spent.Padding), words.Percent(r.Spent.Discarded), words.Percent(r.Spent.Waited), words.Duration(r.Spent.Compile)})
 	}
 	return rows
-}
-
-// percent writes a share; a small one is told apart from none.
-func percent(share float64) string {
-	switch {
-	case share == 0:
-		return "none"
-	case share < 0.00005:
-		return "< 0.01 %"
-	case share < 0.01:
-		return fmt.Sprintf("%.2f %%", 100*share)
-	}
-	return fmt.Sprintf("%.1f %%", 100*share)
 }
 
 func accuracyOrNone(a *float64) string {
@@ -117,7 +105,7 @@ func bitsOrNone(l *float64) string {
 	if l == nil {
 		return "none"
 	}
-	return loss(*l / math.Ln2)
+	return words.Loss(*l / math.Ln2)
 }
 
 // reached says what a run had consumed when it reached the target.
@@ -126,9 +114,9 @@ func (r Run) reached(k clock) string {
 	case r.Reached == nil:
 		return "not reached"
 	case r.Bound:
-		return "<= " + k.format(k.of(*r.Reached))
+		return "<= " + k.Format(k.of(*r.Reached))
 	default:
-		return k.format(k.of(*r.Reached))
+		return k.Format(k.of(*r.Reached))
 	}
 }
 
@@ -152,39 +140,5 @@ func lossOrNone(l *float64) string {
 	if l == nil {
 		return "none"
 	}
-	return loss(*l)
-}
-
-// writeTable writes rows as a Markdown table, the first row its head. The first
-// left columns are aligned left, the others right.
-func writeTable(b *strings.Builder, rows [][]string, left int) {
-	width := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i := range row {
-			row[i] = strings.ReplaceAll(row[i], "|", `\|`)
-			width[i] = max(width[i], utf8.RuneCountInString(row[i]))
-		}
-	}
-	for n, row := range rows {
-		for i, cell := range row {
-			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
-			if i < left {
-				b.WriteString("| " + cell + pad + " ")
-			} else {
-				b.WriteString("| " + pad + cell + " ")
-			}
-		}
-		b.WriteString("|\n")
-		if n > 0 {
-			continue
-		}
-		for i, w := range width {
-			if i < left {
-				b.WriteString("|-" + strings.Repeat("-", w) + "-")
-			} else {
-				b.WriteString("|-" + strings.Repeat("-", w) + ":")
-			}
-		}
-		b.WriteString("|\n")
-	}
+	return words.Loss(*l)
 }

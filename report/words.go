@@ -5,8 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"unicode"
 
+	"github.com/gradus-ml/gradus/internal/words"
 	"github.com/gradus-ml/gradus/runlog"
 )
 
@@ -15,9 +15,9 @@ import (
 func Names(runs []*runlog.Log, fallback []string) []string {
 	names := make([]string, 0, len(runs))
 	for i, log := range runs {
-		base := printable(log.Run.Name)
+		base := words.Printable(log.Run.Name)
 		if base == "" && i < len(fallback) {
-			base = printable(fallback[i])
+			base = words.Printable(fallback[i])
 		}
 		if base == "" {
 			base = "run"
@@ -55,7 +55,7 @@ func (c *Comparison) describe() {
 	}
 	switch {
 	case len(others) == 0:
-		c.Headline = fmt.Sprintf("%s ended at a held-out loss of %s %s; there is no other run to compare.", c.Baseline, loss(*c.Target), c.Unit)
+		c.Headline = fmt.Sprintf("%s ended at a held-out loss of %s %s; there is no other run to compare.", c.Baseline, words.Loss(*c.Target), c.Unit)
 	case len(others) == 1:
 		c.Headline = findings[0]
 	case reached == 0:
@@ -70,7 +70,7 @@ func (c *Comparison) describe() {
 
 // goal names the target.
 func (c *Comparison) goal() string {
-	return fmt.Sprintf("%s final held-out loss (%s)", c.baselines(), loss(*c.Target))
+	return fmt.Sprintf("%s final held-out loss (%s)", c.baselines(), words.Loss(*c.Target))
 }
 
 // baselines is the genitive of the baseline's name.
@@ -90,7 +90,7 @@ func finding(r Run, goal string) string {
 		return fmt.Sprintf("%s did not reach %s: none of its evaluations is finite.", r.Name, goal)
 	case r.Reached == nil:
 		return fmt.Sprintf("%s did not reach %s: its best was %s, after %s layer-tokens in all.",
-			r.Name, goal, loss(*r.Best), clocks()[0].format(r.Total.LayerTokens))
+			r.Name, goal, words.Loss(*r.Best), clocks()[0].Format(r.Total.LayerTokens))
 	}
 	var parts []string
 	for _, p := range []struct {
@@ -108,7 +108,7 @@ func finding(r Run, goal string) string {
 	if len(parts) == 0 {
 		return fmt.Sprintf("%s reached %s.", r.Name, goal)
 	}
-	return fmt.Sprintf("%s reached %s with %s.", r.Name, goal, list(parts))
+	return fmt.Sprintf("%s reached %s with %s.", r.Name, goal, words.List(parts))
 }
 
 // share says how much less (or more) of something was needed.
@@ -132,11 +132,11 @@ func share(less float64, noun string) string {
 // void first.
 func (c *Comparison) warn() {
 	add := func(format string, args ...any) { c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...)) }
-	corpus := func(r Run) string { return brief(r.Log.Corpus) }
+	corpus := func(r Run) string { return words.Brief(r.Log.Corpus) }
 	if others := c.differing(corpus); others != "" {
 		add("Not comparable: the corpus of %s is %s, that of %s.", c.Baseline, orUnknown(corpus(c.Runs[0])), others)
 	}
-	parameters := func(r Run) string { return whole(float64(r.Log.Parameters)) }
+	parameters := func(r Run) string { return words.Whole(float64(r.Log.Parameters)) }
 	if others := c.differing(parameters); others != "" {
 		add("Not comparable: the number of parameters of %s is %s, that of %s.", c.Baseline, parameters(c.Runs[0]), others)
 	}
@@ -150,11 +150,11 @@ func (c *Comparison) warn() {
 	}
 	for _, r := range c.Runs {
 		if r.Diverged > 0 {
-			add("%s diverged: its training loss is not finite at step %s.", r.Name, whole(float64(r.Diverged)))
+			add("%s diverged: its training loss is not finite at step %s.", r.Name, words.Whole(float64(r.Diverged)))
 		}
 		if r.Last < r.Log.Steps {
 			add("%s is unfinished: its log ends at step %s of %s planned, before its learning rate has decayed.",
-				r.Name, whole(float64(r.Last)), whole(float64(r.Log.Steps)))
+				r.Name, words.Whole(float64(r.Last)), words.Whole(float64(r.Log.Steps)))
 		}
 		if r.Torn {
 			add("The log of %s ends in half a line: the run was killed, or is still going on.", r.Name)
@@ -171,7 +171,7 @@ func (c *Comparison) differing(property func(Run) string) string {
 			parts = append(parts, r.Name+" is "+orUnknown(p))
 		}
 	}
-	return list(parts)
+	return words.List(parts)
 }
 
 func orUnknown(s string) string {
@@ -196,51 +196,10 @@ func (c *Comparison) caveat() string {
 	if len(finals) > 1 {
 		low, high := slices.Min(finals), slices.Max(finals)
 		return fmt.Sprintf("%d runs of the baseline's recipe end between %s and %s: differences of that size are noise, and so are savings that rest on them.",
-			len(finals), loss(low), loss(high))
+			len(finals), words.Loss(low), words.Loss(high))
 	}
 	if c.differing(func(r Run) string { return fmt.Sprint(r.Log.Seed) }) != "" {
 		return "The seeds differ between the runs: differences below the noise between seeds mean nothing, and these runs do not tell how large that is."
 	}
 	return "One seed: differences below the noise between seeds mean nothing, and these runs do not tell how large that is."
-}
-
-// loss writes a loss with three digits after the point; differences between
-// seeds of the same recipe show in the third.
-func loss(v float64) string {
-	if math.Abs(v) >= 1e4 {
-		return fmt.Sprintf("%.3g", v)
-	}
-	return fmt.Sprintf("%.3f", v)
-}
-
-// brief cuts a hash to what tells it apart at a glance.
-func brief(hash string) string {
-	if r := []rune(hash); len(r) > 12 {
-		return string(r[:12])
-	}
-	return hash
-}
-
-// printable keeps what a terminal shows and does not obey: a log may come from
-// anywhere.
-func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, s)
-	return strings.Join(strings.Fields(s), " ")
-}
-
-// list joins parts as prose does.
-func list(parts []string) string {
-	if len(parts) < 2 {
-		return strings.Join(parts, "")
-	}
-	last := len(parts) - 1
-	return strings.Join(parts[:last], ", ") + " and " + parts[last]
 }

@@ -184,7 +184,7 @@ func TestCaveat(t *testing.T) {
 func TestFormats(t *testing.T) {
 	byName := map[string]clock{}
 	for _, k := range clocks() {
-		byName[k.name] = k
+		byName[k.Name] = k
 	}
 	for _, c := range []struct {
 		clock string
@@ -199,7 +199,7 @@ func TestFormats(t *testing.T) {
 		{"seconds", 150, "2.50 min"}, {"seconds", 7100, "118 min"}, {"seconds", 7200, "2.00 h"}, {"seconds", 86400 * 3.5, "3.5 days"},
 		{"steps", 12.5, "13"}, {"steps", 999, "999"}, {"steps", 1234, "1,234"}, {"steps", 1e6, "1,000,000"},
 	} {
-		if got := byName[c.clock].format(c.value); got != c.want {
+		if got := byName[c.clock].Format(c.value); got != c.want {
 			t.Errorf("%s %v: got %q, want %q", c.clock, c.value, got, c.want)
 		}
 	}

@@ -19,7 +19,7 @@ const module = "github.com/gradus-ml/gradus"
 // lower floors: the way of the data is upwards (ARCHITECTURE.md).
 var floors = map[string]int{
 	"internal/fault": 0, "internal/atomicfile": 0, "internal/mmap": 0, "internal/dirlock": 0, "internal/npy": 0, "internal/keyed": 0,
-	"internal/safetensors": 0, "internal/parquet": 0, "internal/pretoken": 0, "internal/subword": 0, "internal/chart": 0, "internal/picture": 0, "internal/spell": 0, "internal/pack": 0, "pace": 0, "route": 0,
+	"internal/safetensors": 0, "internal/parquet": 0, "internal/pretoken": 0, "internal/subword": 0, "internal/chart": 0, "internal/picture": 0, "internal/spell": 0, "internal/pack": 0, "internal/words": 0, "pace": 0, "route": 0,
 	"route/routetest": 1, "internal/atomicdir": 1, "internal/intarray": 1, "corpus": 1, "tokenizer": 1, "runlog": 1,
 	"arrange": 2, "metric": 2, "index": 2, "model": 2,
 	"internal/naivegpt": 3, "metric/formula": 3, "metric/lookup": 3, "metric/program": 3,

@@ -1,6 +1,7 @@
 package chart
 
 import (
+	_ "embed"
 	"fmt"
 	"image/color"
 	"strings"
@@ -75,4 +76,12 @@ func Variables(dark bool) string {
 		fmt.Fprintf(&b, "--%s:%s;", t.name, value)
 	}
 	return b.String()
+}
+
+//go:embed page.css
+var styleSource string
+
+// Style is the stylesheet of a page with drawings, in light and in dark.
+func Style() string {
+	return ":root{" + Variables(false) + "}\n@media (prefers-color-scheme:dark){:root{" + Variables(true) + "}}\n" + styleSource
 }
