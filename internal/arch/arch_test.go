@@ -24,7 +24,7 @@ var floors = map[string]int{
 	"arrange": 2, "metric": 2, "index": 2, "model": 2,
 	"internal/naivegpt": 3, "metric/formula": 3, "metric/lookup": 3, "metric/program": 3,
 	"prepare": 3, "analyze": 3, "curriculum": 3, "report": 3, "table": 3,
-	"batch": 4, "deepspeed": 4,
+	"batch": 4, "deepspeed": 4, "saving": 4,
 	"train":         5,
 	"recipe":        6,
 	"experiment":    7,
