@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"flag"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -74,11 +73,7 @@ func obeys(t *testing.T, schema *jsonschema.Schema, text []byte) error {
 func TestSchemaAccepts(t *testing.T) {
 	schema := compile(t)
 	for _, pattern := range []string{"../recipes/*.yaml", "../recipes/finetune/*.yaml", "../recipes/deepspeed/*.yaml", "testdata/*.yaml"} {
-		files, err := filepath.Glob(pattern)
-		if err != nil || len(files) == 0 {
-			t.Fatalf("%s: %d files, error %v", pattern, len(files), err)
-		}
-		for _, file := range files {
+		for _, file := range recipesAt(t, pattern) {
 			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
