@@ -107,11 +107,25 @@ func (d drawing) paces() []Figure {
 		d.pace("length", "Length of a row", "tokens", true, func(s runlog.Step) (float64, bool) { return float64(s.Length), true }),
 		d.pace("kept", "Tokens of a row that the middle layers see", "tokens", true, func(s runlog.Step) (float64, bool) { return float64(s.Kept), true }),
 	}
+	if d.batchesVary() {
+		figures = append(figures, d.pace("rows", "Rows of a step", "rows", true, func(s runlog.Step) (float64, bool) { return float64(s.Rows), true }))
+	}
 	for _, m := range slices.Sorted(maps.Keys(metrics)) {
 		figures = append(figures, d.pace("difficulty-"+words.FileName(m), "Admitted difficulty: "+words.Printable(m), "as the pace counts it: a value or a percentile", false,
 			func(s runlog.Step) (float64, bool) { v, ok := s.Difficulty[m]; return v, ok }))
 	}
 	return append(figures, d.pace("rate", "Learning rate", "of each step", true, func(s runlog.Step) (float64, bool) { return s.Rate, true }))
+}
+
+// batchesVary reports whether any two steps, of any runs, have other numbers of rows.
+func (d drawing) batchesVary() bool {
+	rows := map[int]bool{}
+	for _, log := range d.logs {
+		for _, s := range log.Steps {
+			rows[s.Rows] = true
+		}
+	}
+	return len(rows) > 1
 }
 
 // pace draws one quantity that holds during a step: a staircase. zero asks for
