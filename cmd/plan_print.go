@@ -22,6 +22,9 @@ func printPlan(out io.Writer, v planView) error {
 		fmt.Fprintf(&b, ", %s parameters", count(v.Parameters))
 	}
 	fmt.Fprintf(&b, "\n%s\n", v.Sample)
+	if v.Ramp != "" {
+		fmt.Fprintln(&b, v.Ramp)
+	}
 	if v.Masking != "" {
 		fmt.Fprintln(&b, v.Masking)
 	}
@@ -273,8 +276,12 @@ func (v *planView) printCosts(out io.Writer) {
 		fmt.Fprintln(w)
 	}
 	w.Flush()
-	fmt.Fprintf(out, "\nAs many steps without curriculum and routing cost %s layer-tokens; this run %s.\n",
-		count(int64(v.Same.LayerTokens)), lessOrMore(v.Saving.LayerTokens))
+	without := "curriculum and routing"
+	if v.Ramp != "" {
+		without = "ramp, " + without
+	}
+	fmt.Fprintf(out, "\nAs many steps without %s cost %s layer-tokens; this run %s.\n",
+		without, count(int64(v.Same.LayerTokens)), lessOrMore(v.Saving.LayerTokens))
 	if flops {
 		fmt.Fprintf(out, "In FLOPs it spends %s. A plain run sees %s tokens for its FLOPs; it sees %s.\n",
 			strings.TrimPrefix(lessOrMore(v.Saving.FLOPs), "spends "), count(v.Saving.TokensForFLOPs), count(v.part().Tokens))

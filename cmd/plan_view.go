@@ -16,6 +16,7 @@ type planView struct {
 	Parameters int64      `json:"parameters,omitempty"` // 0: not known
 	Sample     string     `json:"sample"`               // what fills a row, in words
 	Images     bool       `json:"images,omitempty"`     // rows are images
+	Ramp       string     `json:"ramp,omitempty"`       // how batches grow, in words; empty: they do not
 	Masking    string     `json:"masking,omitempty"`    // what is predicted, in words; empty: the next token, or a class
 	Units      string     `json:"units"`                // what pools count: samples, or units made of them
 	Control    string     `json:"control,omitempty"`
@@ -101,7 +102,7 @@ func viewPlan(b *recipe.Bound) planView {
 	r, plan := b.Recipe, b.Plan
 	schedule := b.Sources == nil
 	v := planView{
-		Name: r.Name, Recipe: r.Hash(), Sample: sampleWords(r), Units: unitWords(r), Control: r.Control, Routing: routingWords(b), Masking: b.Masking(), Images: r.Sample.Images, HeldOut: b.HeldOut(), Clock: r.Budget.Clock,
+		Name: r.Name, Recipe: r.Hash(), Sample: sampleWords(r), Ramp: rampWords(r), Units: unitWords(r), Control: r.Control, Routing: routingWords(b), Masking: b.Masking(), Images: r.Sample.Images, HeldOut: b.HeldOut(), Clock: r.Budget.Clock,
 		Schedule: schedule, Warnings: append([]string{}, b.Warnings...), Metrics: append([]string{}, b.Metrics()...),
 		From: b.Origin(), Start: costAt(plan.PositionAt(plan.First())), Shapes: plan.Shapes(), Samples: b.Samples(), Pool: -1,
 	}
@@ -232,6 +233,18 @@ func routingWords(b *recipe.Bound) string {
 		words += "; which tokens they see depends on the losses of the run"
 	}
 	return words
+}
+
+// rampWords says how the batches of a recipe grow.
+func rampWords(r *recipe.Recipe) string {
+	b := r.Batch
+	switch {
+	case b.Ramp == nil:
+		return ""
+	case b.Tokens > 0:
+		return fmt.Sprintf("the tokens of a step follow a ramp of kind %s, up to %d", b.Ramp.Kind, b.Tokens)
+	}
+	return fmt.Sprintf("the rows of a step follow a ramp of kind %s, up to %d", b.Ramp.Kind, b.Size)
 }
 
 // sampleWords says what a recipe's samples are, and what a row holds of them.

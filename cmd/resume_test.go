@@ -16,7 +16,7 @@ import (
 )
 
 // workshop prepares a corpus and an index in a new directory, and a recipe with
-// both techniques that takes half a second where nothing else runs.
+// both techniques and a batch ramp that takes half a second where nothing else runs.
 func workshop(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -36,7 +36,7 @@ corpus: corpus
 index: index
 seed: 7
 sample: {window: 32}
-batch: {size: 4}
+batch: {size: 4, ramp: {kind: linear, from: 2, to: 4, step: 2, until: 40%}}
 budget: {tokens: 2500, clock: layer-tokens}
 curriculum:
   - metric: rarity
