@@ -51,11 +51,12 @@ func consumed(steps []runlog.Step) Amounts {
 	}
 	last := steps[len(steps)-1]
 	a := Amounts{
-		Tokens: float64(last.Tokens), LayerTokens: last.LayerTokens, FLOPs: last.FLOPs,
-		Steps: float64(last.Step), Seconds: last.Seconds, Wall: last.Seconds,
+		Tokens: float64(last.Tokens), LayerTokens: min(last.LayerTokens, most), FLOPs: min(last.FLOPs, most),
+		Steps: float64(last.Step), Seconds: min(last.Seconds, most),
 	}
+	a.Wall = a.Seconds
 	for _, s := range steps {
-		a.Wall += s.Waited + s.Compile
+		a.Wall += min(s.Waited, most) + min(s.Compile, most)
 	}
 	return a
 }

@@ -1,7 +1,8 @@
 package saving
 
 import (
-	"github.com/gradus-ml/gradus/internal/chart"
+	"math"
+
 	"github.com/gradus-ml/gradus/internal/words"
 	"github.com/gradus-ml/gradus/runlog"
 )
@@ -59,9 +60,9 @@ func spent(steps []runlog.Step) (s Spent) {
 		positions += float64(step.Rows) * float64(step.Length)
 		padding += float64(step.Padding)
 		discarded += float64(step.Discarded)
-		s.Waited += step.Waited
-		s.Compile += step.Compile
-		s.Ahead += step.CompileAhead
+		s.Waited += min(step.Waited, most)
+		s.Compile += min(step.Compile, most)
+		s.Ahead += min(step.CompileAhead, most)
 	}
 	if padding > 0 {
 		s.Padding = tidy(padding / positions)
@@ -114,17 +115,23 @@ func outcome(run Run) RunResult {
 		r.Status = Unmeasured
 	default:
 		r.Status, r.Final, r.Accuracy = Done, last.HeldOut, last.Accuracy
-		if last.HeldOutRaw != nil && chart.Finite(*last.HeldOutRaw) {
+		if last.HeldOutRaw != nil && math.Abs(*last.HeldOutRaw) <= most {
 			r.FinalRaw = last.HeldOutRaw
 		}
 	}
 	return r
 }
 
-// diverged tells whether a loss of a run, held out or not, is no finite number.
+// most is what any number of a log counts as if it is larger, so that sums and squares of
+// many stay finite.
+const most = 1e60
+
+// diverged tells whether a loss of a run, held out or not, is no finite number, or none
+// that training can have led to.
 func diverged(steps []runlog.Step) bool {
+	sane := func(loss float64) bool { return math.Abs(loss) <= most }
 	for _, s := range steps {
-		if !chart.Finite(s.Loss) || s.HeldOut != nil && !chart.Finite(*s.HeldOut) {
+		if !sane(s.Loss) || s.HeldOut != nil && !sane(*s.HeldOut) {
 			return true
 		}
 	}

@@ -37,10 +37,10 @@ func (w world) run(arm string, budget float64, seed uint64, saves float64, draw 
 		Version: 1, Name: fmt.Sprintf("%s-%g-%d", arm, 100*budget, seed), Recipe: "c0ffee" + arm, Corpus: "9a1b77de5c0f4e21", Seed: seed,
 		Model: "gpt, 6 layers, width 128, 4 heads", Parameters: 1_234_432, Clock: "tokens", Budget: budget * fullTokens, Backend: "go", Rate: 3e-3,
 	}}
-	const steps = 4
-	log.Run.Steps = steps
+	steps := int(16 * budget)
+	log.Run.Steps = int64(steps)
 	for n := 1; n <= steps; n++ {
-		done := budget * fullTokens * float64(n) / steps
+		done := budget * fullTokens * float64(n) / float64(steps)
 		step := runlog.Step{
 			Step: int64(n), Tokens: int64(done), LayerTokens: done, FLOPs: 7.4e6 * done, Seconds: done * 1e-4 * pace,
 			Length: 256, Rows: 8, Kept: 256, Loss: loss + 1/float64(n), Rate: 1e-3, Digest: "digest-of-" + arm,
@@ -76,6 +76,65 @@ func (w world) study(seeds int, draw keyed.Key, budgets []float64, arms map[stri
 				s.Runs = append(s.Runs, w.run(name, b, seed+11, arms[name], draw))
 			}
 		}
+	}
+	return s
+}
+
+// motley is a study of several techniques and their controls, with what can go wrong: a
+// run that diverged, one that was cut off, one that failed, one that is missing, and an arm
+// of another shape.
+func motley() Study {
+	w := world{1.35, 0.62, 0.4, 0.012, 0.004}
+	draw := keyed.NewKey(7, "motley")
+	s := w.study(3, draw, nil, nil)
+	s.Name, s.Question = "gosrc-small", "Do short rows first and random-LTD reach the baseline's loss with half the time?"
+	s.Notes = "Every arm's learning rate was searched with six probes at a quarter of the budget."
+	s.Primary = &Primary{Arm: "composed", Budget: 0.5, Clocks: []string{"seconds", "tokens"}, Aim: 2}
+	for _, a := range []struct {
+		Arm
+		saves, perToken float64 // the factor in tokens, and how much less a token costs
+		budgets         []float64
+	}{
+		{Arm{Name: "length", Says: "rows grow from 32 to 256 tokens over the first 40 %"}, 1.45, 1.25, []float64{0.5, 1}},
+		{Arm{Name: "random-ltd", Says: "inner layers see 64 to 256 tokens of a row, drawn anew for each layer"}, 1.05, 1.3, []float64{0.5, 1}},
+		{Arm{Name: "composed", Says: "both, and rare words late"}, 2.1, 1.45, []float64{0.5, 1}},
+		{Arm{Name: "reversed", Says: "long rows first", Control: "composed"}, 0.8, 1.4, []float64{0.5}},
+		{Arm{Name: "batch ramp", Says: "full rows, as many tokens in each update as composed has", Control: "composed"}, 1.25, 1, []float64{0.5}},
+		{Arm{Name: "constant drop of a quarter of the tokens", Says: "a name that is long", Control: "random-ltd"}, 0.97, 1.3, []float64{0.5}},
+		{Arm{Name: "a | shallower <net>"}, 0.1, 1.5, []float64{0.25}},
+	} {
+		s.Arms = append(s.Arms, a.Arm)
+		for _, b := range a.budgets {
+			for seed := range uint64(3) {
+				run := w.run(a.Name, b, seed+11, a.saves, draw)
+				for i := range run.Log.Steps {
+					step := &run.Log.Steps[i]
+					step.LayerTokens /= a.perToken
+					step.FLOPs /= a.perToken
+					step.Seconds /= a.perToken
+					step.Waited, step.Compile, step.Discarded = 0.02, 1.5/float64(i+1), 300
+				}
+				s.Runs = append(s.Runs, run)
+			}
+		}
+	}
+	s.Expected = len(s.Runs) + 1
+	log := func(arm string, seed uint64) *Run {
+		for i := range s.Runs {
+			if s.Runs[i].Arm == arm && s.Runs[i].Seed == seed {
+				return &s.Runs[i]
+			}
+		}
+		return nil
+	}
+	r := log("reversed", 12)
+	r.Log.Steps[7].Loss, r.Log.Steps[7].HeldOut = math.NaN(), new(math.NaN())
+	r = log("random-ltd", 11)
+	r.Log.Steps = r.Log.Steps[:2]
+	r = log("length", 13)
+	r.Log, r.Failed = nil, "no space left on device"
+	for seed := range uint64(3) {
+		log("a | shallower <net>", seed+11).Log.Run.Parameters = 900_000
 	}
 	return s
 }

@@ -76,7 +76,7 @@ func answer(r Result) []string {
 	}
 	return []string{
 		fmt.Sprintf("The largest saving is that of %s: for the held-out loss it reached at %s of the budget, %s needs %s.",
-			name, share(budget), theBaseline(r.Baseline), needs(clock, best.Saving, r.Confidence)),
+			name, share(budget), theBaseline(r.Baseline), needs(clock, best.Saving, r.Confidence, true)),
 		"It was picked after the runs, among all arms and budgets, so it is too favourable: no comparison was fixed before.",
 	}
 }
@@ -87,7 +87,7 @@ func primaryAnswer(v Verdict, r Result) []string {
 		if k.Saving == nil {
 			continue
 		}
-		parts = append(parts, needs(k.Clock, k.Saving, r.Confidence))
+		parts = append(parts, needs(k.Clock, k.Saving, r.Confidence, len(parts) == 0))
 		if k.Reached && !k.Sure {
 			open = append(open, noun(k.Clock))
 		}
@@ -119,14 +119,14 @@ func primaryAnswer(v Verdict, r Result) []string {
 }
 
 // needs says what the baseline needs: "2.31x the training time (95 % interval 1.98x to
-// 2.70x, 3 seeds)".
-func needs(clock string, e *Estimate, confidence float64) string {
-	detail := fmt.Sprintf("%s interval %s, %s", share(confidence), e.Interval.within(), plural(e.Seeds, "seed"))
-	if e.Interval == nil {
-		detail = "one seed, so no interval"
+// 2.70x)". Only the first of several says what the brackets hold.
+func needs(clock string, e *Estimate, confidence float64, first bool) string {
+	detail := e.Interval.within()
+	if first && e.Interval != nil {
+		detail = share(confidence) + " interval " + detail
 	}
 	if e.Never {
-		detail += ", and did not reach that loss with its largest budget"
+		detail += ", and never reached that loss"
 	}
 	return fmt.Sprintf("%s the %s (%s)", e, noun(clock), detail)
 }
@@ -176,7 +176,7 @@ func (c *comparison) warnings(r Result) []string {
 	all := []string{}
 	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	if missing := r.Expected - len(r.Runs); missing > 0 {
-		add("%d of %d runs of the study are missing.", missing, r.Expected)
+		add("Missing: %d of %d runs of the study.", missing, r.Expected)
 	}
 	for _, status := range []Status{Diverged, Failed, Unfinished, Unmeasured} {
 		var which []string

@@ -1,8 +1,8 @@
-// Package chart draws line, band and bar charts as SVG: files that stand on their own, and
-// the same drawings for the inside of a page that decides their colours.
+// Package chart draws line, band, bar, dot and forest charts as SVG: files that stand on
+// their own, and the same drawings for the inside of a page that decides their colours.
 //
-// A [Chart] has some [Line]s, [Band]s and [Bar]s in one frame; a [Sheet] is several charts in one
-// file. The bytes depend on the fields only.
+// A [Chart] has some [Line]s, [Band]s, [Bar]s and [Dot]s in one frame; a [Sheet] is several charts
+// in one file; a [Forest] has an interval a row. The bytes depend on the fields only.
 // A chart is drawn 440 wide with letters of 13, in units of the SVG, which scales to
 // any width: on a laptop two charts stand side by side at about 1.1 times that,
 // on a phone of 390 pixels one is scaled by 0.8.
@@ -18,10 +18,12 @@ type Chart struct {
 	XScale float64 // what one unit of the label is: 1e6
 	XMin   float64 // where the horizontal axis begins
 	XMax   float64 // where it ends
+	XLog   bool    // it is logarithmic, if it begins above zero
 	Y      Range
 	Bars   []Bar // behind the lines
 	Bands  []Band
 	Lines  []Line
+	Dots   []Dot  // above all else
 	Level  *Level // a dashed line across, if any
 }
 

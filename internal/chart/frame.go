@@ -97,6 +97,9 @@ func (c Chart) plot() *plot.Plot {
 	p.X.Label.TextStyle.YAlign = draw.YBottom
 	p.X.Label.Padding = 4
 	p.X.Tick.Marker = ticks(p.X.Min, p.X.Max, 6, c.XScale)
+	if c.XLog && p.X.Min > 0 {
+		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, logTicks(p.X.Min, p.X.Max, c.XScale)
+	}
 	p.X.LineStyle = draw.LineStyle{Color: muted().color(), Width: 1}
 	p.X.Padding = 0
 
@@ -133,6 +136,9 @@ func (c Chart) plot() *plot.Plot {
 		if l.Mark != nil {
 			p.Add(mark{*l.Mark, l.Place})
 		}
+	}
+	for _, d := range c.Dots {
+		p.Add(d)
 	}
 	return p
 }

@@ -39,11 +39,11 @@ func (s Sheet) SVG() []byte {
 	total := vg.Length(columns) * width
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" role="img" aria-label="%s">`+"\n",
 		float64(total), float64(head+vg.Length(rows)*height), html.EscapeString(s.Title))
-	b.WriteString(Chart{Title: s.Title}.markup(s.header(total, head+vg.Length(rows)*height), ""))
+	b.WriteString(markup(s.Title, s.header(total, head+vg.Length(rows)*height), ""))
 	for i, canvas := range drawn {
 		place := fmt.Sprintf(` x="%g" y="%g" width="%g" height="%g" preserveAspectRatio="xMidYMin"`, float64(vg.Length(i%columns)*width),
 			float64(head+vg.Length(i/columns)*height), float64(width), float64(height))
-		b.WriteString(s.Charts[i].markup(canvas, place))
+		b.WriteString(markup(s.Charts[i].Title, canvas, place))
 	}
 	b.WriteString("</svg>\n")
 	return b.Bytes()

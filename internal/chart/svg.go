@@ -12,14 +12,18 @@ import (
 
 // SVG is the chart as a file of its own, with title and legend on white.
 func (c Chart) SVG() []byte {
-	return []byte(c.markup(c.draw(true), ` xmlns="http://www.w3.org/2000/svg"`))
+	return []byte(markup(c.Title, c.draw(true), ` xmlns="http://www.w3.org/2000/svg"`))
 }
 
 // Inline is the chart for the inside of an HTML page, which shows title and
 // legend itself (see Swatch), scales the drawing, and gives its colours by the
 // CSS variables that Variables declares.
 func (c Chart) Inline() string {
-	s := c.markup(c.draw(false), "")
+	return inline(markup(c.Title, c.draw(false), ""))
+}
+
+// inline gives the colours of a drawing as the variables of a page.
+func inline(s string) string {
 	for _, t := range tones() {
 		s = strings.ReplaceAll(s, ":"+t.light, ":var(--"+t.name+")")
 	}
@@ -29,7 +33,7 @@ func (c Chart) Inline() string {
 // markup takes what vgsvg wrote and replaces its first lines, which ask for a
 // fixed size in points, and its one font by what every system has. Arial and
 // Helvetica have the widths of Liberation Sans, with which the text was set.
-func (c Chart) markup(canvas *vgsvg.Canvas, attributes string) string {
+func markup(title string, canvas *vgsvg.Canvas, attributes string) string {
 	var b bytes.Buffer
 	canvas.WriteTo(&b) // to memory: cannot fail
 	s := b.String()
@@ -39,7 +43,7 @@ func (c Chart) markup(canvas *vgsvg.Canvas, attributes string) string {
 	w, h := canvas.Size()
 	s = fontStyle.ReplaceAllString(s, "font-family:Liberation Sans,Arial,Helvetica,sans-serif;")
 	return fmt.Sprintf(`<svg%s viewBox="0 0 %g %g" role="img" aria-label="%s" fill="none" stroke-linejoin="round">`+"\n",
-		attributes, float64(w), float64(h), html.EscapeString(c.Title)) + s
+		attributes, float64(w), float64(h), html.EscapeString(title)) + s
 }
 
 // Swatch is a sample of the line of a place, for the legend of a page.
