@@ -36,11 +36,11 @@ func artifacts() []artifact {
 	return []artifact{
 		{"index", index.Is, inspectIndex, checkIndex},
 		{"corpus", corpus.Exists, inspectCorpus, checkCorpus},
-		{"run", holdsAny(runlog.FileName, "checkpoints"), inspectRun, checkRun},
+		{"run", holdsAny(runlog.FileName, runlog.FileName+runlog.PackedSuffix, "checkpoints"), inspectRun, checkRun},
 		{"plan", curriculum.Kept, inspectPlan, checkPlan},
 		{"weights", holdsWeights, inspectWeights, checkWeights},
 		{"checkpoint", holdsAny("state.json", "model.safetensors"), inspectCheckpoint, checkCheckpoint},
-		{"run log", hasEnding(".jsonl"), inspectLog, checkLog},
+		{"run log", hasEnding(".jsonl", ".gz"), inspectLog, checkLog},
 		{"recipe", hasEnding(".yaml", ".yml", ".json"), inspectRecipe, checkRecipe},
 	}
 }

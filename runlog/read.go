@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/gradus-ml/gradus/internal/fault"
 )
@@ -16,18 +15,19 @@ import (
 // metrics has about 350 bytes.
 const maxLine = 1 << 20
 
-// Read reads a whole run log. It may be read while the run goes on.
+// Read reads a whole run log. It may be read while the run goes on. Where there is
+// none, but a packed one beside it (path and ".gz", see Pack), that is read.
 //
 // A torn last line is left out and reported by Log.Torn. Any other damage is an
 // error of kind fault.Corrupt that names the line; a log of a later version is
 // fault.Mismatch.
 func Read(path string) (*Log, error) {
-	f, err := os.Open(path)
+	f, err := openLog(path)
 	if err != nil {
-		return nil, fmt.Errorf("runlog: %w", err)
+		return nil, err
 	}
 	defer f.Close()
-	s, err := newScanner(path, f)
+	s, err := newScanner(f.path, f)
 	if err != nil {
 		return nil, err
 	}
@@ -45,14 +45,14 @@ func Read(path string) (*Log, error) {
 	}
 }
 
-// ReadRun returns the first line of the run log at path.
+// ReadRun returns the first line of the run log at path, packed or not.
 func ReadRun(path string) (Run, error) {
-	f, err := os.Open(path)
+	f, err := openLog(path)
 	if err != nil {
-		return Run{}, fmt.Errorf("runlog: %w", err)
+		return Run{}, err
 	}
 	defer f.Close()
-	s, err := newScanner(path, f)
+	s, err := newScanner(f.path, f)
 	if err != nil {
 		return Run{}, err
 	}
@@ -62,12 +62,12 @@ func ReadRun(path string) (Run, error) {
 // ReadStep returns one step of the run log at path, and reads no further than that.
 // A log that does not reach it is fault.Corrupt.
 func ReadStep(path string, step int64) (Step, error) {
-	f, err := os.Open(path)
+	f, err := openLog(path)
 	if err != nil {
-		return Step{}, fmt.Errorf("runlog: %w", err)
+		return Step{}, err
 	}
 	defer f.Close()
-	s, err := newScanner(path, f)
+	s, err := newScanner(f.path, f)
 	if err != nil {
 		return Step{}, err
 	}
@@ -161,6 +161,9 @@ func (s *scanner) line() ([]byte, error) {
 			s.torn = len(b) > 0
 			return nil, io.EOF
 		case err != bufio.ErrBufferFull:
+			if errors.Is(err, fault.Corrupt) { // of a packed log
+				return nil, err
+			}
 			return nil, fmt.Errorf("runlog: reading %s after line %d: %w", s.path, s.number, err)
 		}
 	}

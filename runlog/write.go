@@ -43,7 +43,7 @@ func create(path string, run Run, steps io.Reader, prev Step) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("runlog: the run of %s: %w", path, err)
 	}
-	if _, err := os.Lstat(path); err == nil {
+	if Exists(path) {
 		return nil, fmt.Errorf("runlog: %s: %w: go on with --resume, or write to another directory", path, fs.ErrExist)
 	}
 	size := int64(len(first))

@@ -17,7 +17,7 @@ import (
 func (r *run) open() error {
 	path := filepath.Join(r.Dir, runlog.FileName)
 	if !r.Resume {
-		if _, err := os.Stat(path); err == nil {
+		if runlog.Exists(path) {
 			return fault.Invalidf("%s holds a run already; go on with --resume, or choose another --out", r.Dir)
 		}
 		if r.From != "" {
