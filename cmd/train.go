@@ -120,6 +120,8 @@ type trainRun struct {
 	until  recipe.Amount // where it stops, of recipe.StepsUntil; zero: at its end
 
 	backend, precision string // of train.Config.Compute
+
+	quiet bool // nothing is printed but, on a terminal, the meter
 }
 
 // parseUntil reads what --until gives.
@@ -180,8 +182,12 @@ func trainRecipe(ctx context.Context, r *recipe.Recipe, t trainRun, progress io.
 		return train.Result{}, err
 	}
 	defer b.Close()
+	says := progress
+	if t.quiet {
+		says = io.Discard
+	}
 	for _, w := range b.Warnings {
-		fmt.Fprintf(progress, "warning: %s\n", w)
+		fmt.Fprintf(says, "warning: %s\n", w)
 	}
 	c, err := b.Training(t.dir)
 	if err != nil {
@@ -192,7 +198,7 @@ func trainRecipe(ctx context.Context, r *recipe.Recipe, t trainRun, progress io.
 	}
 	c.Resume, c.Locked = t.resume, true
 	if t.resume {
-		sayOtherBackend(progress, t.dir, c.Run)
+		sayOtherBackend(says, t.dir, c.Run)
 	}
 	stops := ""
 	if t.until != (recipe.Amount{}) {
@@ -202,12 +208,13 @@ func trainRecipe(ctx context.Context, r *recipe.Recipe, t trainRun, progress io.
 		stops = fmt.Sprintf(", stopping after %s", count(c.Until))
 	}
 	meter := newTrainMeter(progress, r, b)
+	meter.quiet = t.quiet
 	c.Progress = meter.show
 	budget := ""
 	if clock := curriculum.Clock(r.Budget.Clock); clock != curriculum.Steps {
 		budget = fmt.Sprintf(", %s %s", count(int64(r.BudgetTotal())), clock)
 	}
-	fmt.Fprintf(progress, "%s: %s, %s parameters; %d steps%s%s\n", r.Name, b.Model, count(b.Model.Parameters()), b.Plan.Steps(), budget, stops)
+	fmt.Fprintf(says, "%s: %s, %s parameters; %d steps%s%s\n", r.Name, b.Model, count(b.Model.Parameters()), b.Plan.Steps(), budget, stops)
 	result, err := train.Train(ctx, c)
 	meter.close()
 	return result, err
@@ -215,8 +222,7 @@ func trainRecipe(ctx context.Context, r *recipe.Recipe, t trainRun, progress io.
 
 // holdsRun reports whether a directory has a run's log.
 func holdsRun(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, runlog.FileName))
-	return err == nil
+	return runlog.Exists(filepath.Join(dir, runlog.FileName))
 }
 
 // sayOtherBackend says so if a run goes on with another backend or precision than

@@ -19,6 +19,7 @@ const meterPause = time.Minute
 type trainMeter struct {
 	out      io.Writer
 	terminal bool
+	quiet    bool // no line stays
 	total    float64
 	clock    curriculum.Clock
 	name     string
@@ -37,6 +38,9 @@ func (m *trainMeter) show(p train.Progress) {
 	if m.begun.IsZero() {
 		m.begun, m.last, m.from = now, now, p
 	}
+	if m.quiet && !m.terminal {
+		return
+	}
 	if !m.terminal && p.HeldOut == nil && now.Sub(m.last) > meterPause {
 		m.last = now
 		fmt.Fprintln(m.out, m.line(p, now))
@@ -48,7 +52,7 @@ func (m *trainMeter) show(p train.Progress) {
 		m.last = now
 		fmt.Fprintf(m.out, "\r\x1b[K%s", m.line(p, now))
 	}
-	if p.HeldOut != nil {
+	if p.HeldOut != nil && !m.quiet {
 		if m.terminal {
 			fmt.Fprint(m.out, "\r\x1b[K")
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/internal/spell"
 	"github.com/gradus-ml/gradus/recipe"
+	"github.com/gradus-ml/gradus/saving"
 	"github.com/gradus-ml/gradus/train"
 )
 
@@ -60,11 +61,6 @@ type Arm struct {
 	Seeds   []uint64                `yaml:"seeds,omitempty"`
 	With    recipe.Patch            `yaml:"with,omitempty"` // at every budget
 	At      map[string]recipe.Patch `yaml:"at,omitempty"`   // at one, over With
-}
-
-// Clocks lists what a saving may be counted in: those of package saving.
-func Clocks() []string {
-	return []string{"steps", "tokens", "layer-tokens", "flops", "seconds", "wall"}
 }
 
 // Load reads a study and checks what can be without its recipes. Errors are of kind
@@ -178,8 +174,8 @@ func (s *Study) checkArms() error {
 		if err := s.knownArm(at+".control", a.Control); err != nil {
 			return err
 		}
-		if a.Control == a.Name {
-			return s.file.Errorf(at+".control", "an arm is no control of itself")
+		if a.Control != "" && (a.Control == a.Name || a.Control == s.Baseline || a.Name == s.Baseline) {
+			return s.file.Errorf(at+".control", "%s is no control of %s; a control is of another arm, and neither is the baseline", a.Name, a.Control)
 		}
 		if err := s.checkSeeds(at+".seeds", a.Seeds); err != nil {
 			return err
@@ -243,9 +239,9 @@ func (s *Study) checkPrimary() error {
 		return s.file.Errorf("primary.aim", "it is %v; it is how many times less the arm is to need, so give more than 1, such as 2", p.Aim)
 	}
 	for i, c := range p.Clocks {
-		if !slices.Contains(Clocks(), c) {
-			nearest, _ := spell.Nearest(c, Clocks())
-			return s.file.Errorf(fmt.Sprintf("primary.clocks[%d]", i), "unknown clock %q; did you mean %s? There are %s", c, nearest, strings.Join(Clocks(), ", "))
+		if !slices.Contains(saving.Clocks(), c) {
+			nearest, _ := spell.Nearest(c, saving.Clocks())
+			return s.file.Errorf(fmt.Sprintf("primary.clocks[%d]", i), "unknown clock %q; did you mean %s? There are %s", c, nearest, strings.Join(saving.Clocks(), ", "))
 		}
 	}
 	return nil

@@ -1,0 +1,263 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gradus-ml/gradus/internal/dirlock"
+	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/recipe"
+	"github.com/gradus-ml/gradus/train"
+)
+
+// A Config says how a study is run.
+type Config struct {
+	Study *Study
+	Out   string   // directory of the study: its runs lie in runs/
+	Only  []string // patterns of path.Match for names of cells; none: all
+	Jobs  int      // runs at once; 0: 1
+
+	KeepWeights bool // checkpoints stay when a run is done
+	// Part: another process runs the study, and this one makes a run of it. The study's
+	// directory is locked by that one, which has checked the recipes, too.
+	Part bool
+
+	// Train runs a cell in its directory, or goes on with it where a log lies there. It
+	// is called by Jobs goroutines at once.
+	Train func(ctx context.Context, c Cell, dir string) error
+	// Begins and Ends are told of each run; nil: nobody is. They are called one at a time.
+	Begins, Ends func(s Status)
+	// Warn is told what is allowed in a recipe and perhaps not meant; nil: nobody is.
+	Warn func(text string)
+}
+
+// An Outcome is how far a study is.
+type Outcome struct {
+	Cells []Status // all that the study asks for, in order
+	Notes []string // on what the arms have not in common
+}
+
+// Over counts the runs that need no more work.
+func (o Outcome) Over() int {
+	n := 0
+	for _, s := range o.Cells {
+		if s.Over() {
+			n++
+		}
+	}
+	return n
+}
+
+// Failed returns the cells that failed in this session.
+func (o Outcome) Failed() []Status {
+	return slices.DeleteFunc(slices.Clone(o.Cells), func(s Status) bool { return s.Failed == "" })
+}
+
+// Survey says how far a study is and changes nothing. Corpora are not opened.
+func Survey(s *Study, out string) (Outcome, error) {
+	cells, err := s.Cells()
+	if err != nil {
+		return Outcome{}, err
+	}
+	o := Outcome{Notes: notes(s, cells)}
+	for _, c := range cells {
+		status, err := s.status(c, out)
+		if err != nil {
+			return Outcome{}, err
+		}
+		o.Cells = append(o.Cells, status)
+	}
+	return o, sameTexts(o.Cells, nil)
+}
+
+// Run makes the runs of a study that are missing and goes on with those that were cut
+// off. All recipes are checked before the first run starts. A run that fails or
+// diverges is told in the outcome, and the others go on; where ctx is cancelled, runs
+// under way save a checkpoint and the error is ctx's.
+func Run(ctx context.Context, c Config) (Outcome, error) {
+	if err := os.MkdirAll(filepath.Join(c.Out, runsDir), 0o777); err != nil {
+		return Outcome{}, err
+	}
+	if !c.Part {
+		lock, err := dirlock.Lock(c.Out)
+		if err != nil {
+			return Outcome{}, err
+		}
+		defer lock.Close()
+	}
+	o, err := Survey(c.Study, c.Out)
+	if err != nil {
+		return o, err
+	}
+	todo, err := c.todo(o)
+	if err != nil {
+		return o, err
+	}
+	if len(todo) > 0 && !c.Part {
+		if err := c.check(ctx, o, todo); err != nil {
+			return o, err
+		}
+	}
+	for i := range o.Cells { // what a kill has left
+		if o.Cells[i].State == Done && !c.Part {
+			if err := tidy(o.Cells[i]); err != nil {
+				return o, err
+			}
+		}
+	}
+	return o, c.runAll(ctx, o.Cells, todo)
+}
+
+// todo returns which cells are to be run.
+func (c Config) todo(o Outcome) ([]int, error) {
+	var todo []int
+	matched := len(c.Only) == 0
+	for i, s := range o.Cells {
+		wanted := len(c.Only) == 0
+		for _, pattern := range c.Only {
+			ok, err := path.Match(pattern, s.Name)
+			if err != nil {
+				return nil, fault.Invalidf("--only %q: %w", pattern, err)
+			}
+			wanted = wanted || ok
+		}
+		matched = matched || wanted
+		if wanted && !s.Over() {
+			todo = append(todo, i)
+		}
+	}
+	if !matched {
+		return nil, fault.Invalidf("--only %s matches none of the study's %d runs; they are called ARM-BUDGET-SEED, such as %s",
+			strings.Join(c.Only, ", "), len(o.Cells), o.Cells[0].Name)
+	}
+	return todo, nil
+}
+
+// runAll runs cells, Jobs at once.
+func (c Config) runAll(ctx context.Context, cells []Status, todo []int) error {
+	next := make(chan int)
+	var telling sync.Mutex
+	var workers sync.WaitGroup
+	for range max(c.Jobs, 1) {
+		workers.Go(func() {
+			for i := range next {
+				c.tell(&telling, c.Begins, cells[i])
+				c.runOne(ctx, &cells[i])
+				if ctx.Err() == nil {
+					c.tell(&telling, c.Ends, cells[i])
+				}
+			}
+		})
+	}
+	for _, i := range todo {
+		select {
+		case next <- i:
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	close(next)
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+func (c Config) tell(one *sync.Mutex, whom func(Status), s Status) {
+	if whom == nil {
+		return
+	}
+	one.Lock()
+	defer one.Unlock()
+	whom(s)
+}
+
+// runOne makes one run, and finds out how it ended.
+func (c Config) runOne(ctx context.Context, s *Status) {
+	err := c.train(ctx, s)
+	again, readErr := c.Study.status(s.Cell, c.Out)
+	if readErr == nil {
+		again.Cost = s.Cost
+		*s = again
+	}
+	if err == nil {
+		err = readErr
+	}
+	if err == nil && !s.Over() && ctx.Err() == nil {
+		err = fmt.Errorf("it ended before its last step")
+	}
+	if err == nil && s.State == Done {
+		err = tidy(*s)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.Failed = err.Error()
+	}
+}
+
+// train runs a cell and records how.
+func (c Config) train(ctx context.Context, s *Status) error {
+	if s.State == Missing { // a kill may have left half a beginning
+		if err := os.RemoveAll(s.Dir); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(s.Dir, 0o777); err != nil {
+		return err
+	}
+	if err := free(ctx, s.Dir); err != nil {
+		return err
+	}
+	ran := Ran{Jobs: max(c.Jobs, 1), Cores: runtime.GOMAXPROCS(0), KeepWeights: c.KeepWeights}
+	if err := ran.write(s.Dir); err != nil {
+		return err
+	}
+	err := c.Train(ctx, s.Cell, s.Dir)
+	var diverged *train.DivergedError
+	if errors.As(err, &diverged) {
+		ran.Diverged = diverged.Error()
+		return errors.Join(err, ran.write(s.Dir))
+	}
+	return err
+}
+
+// free waits until no process writes a run's directory: one of a study that was killed
+// may still be saving its run.
+func free(ctx context.Context, dir string) error {
+	const patience = 2 * time.Minute
+	for begin := time.Now(); ; {
+		lock, err := dirlock.Lock(dir)
+		if err == nil {
+			return lock.Close()
+		}
+		if !errors.Is(err, fault.Invalid) || time.Since(begin) > patience {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// tidy removes the checkpoints and the plan of a run that is done, unless they were to
+// stay. A directory that no study has written is left alone.
+func tidy(s Status) error {
+	if s.Ran == nil || s.Ran.KeepWeights {
+		return nil
+	}
+	for _, name := range []string{"checkpoints", recipe.PlanDir} {
+		if err := os.RemoveAll(filepath.Join(s.Dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
