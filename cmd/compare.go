@@ -134,7 +134,7 @@ func (c *comparing) run(ctx context.Context) error {
 		Warn: func(text string) { fmt.Fprintf(c.stderr, "warning: %s\n", text) },
 	}
 	if c.jobs > 1 {
-		config.Train = children(c.jobs, c.partArguments)
+		config.Train, config.Elsewhere = children(c.jobs, c.partArguments), true
 	}
 	o, err := experiment.Run(ctx, config)
 	progress.close()
@@ -200,7 +200,7 @@ func (c *comparing) trainHere(s *experiment.Study, shown bool) func(context.Cont
 		out = c.stderr
 	}
 	return func(ctx context.Context, cell experiment.Cell, dir string) error {
-		_, err := trainRecipe(ctx, cell.Recipe, trainRun{dir: dir, resume: holdsRun(dir), backend: s.Backend, precision: s.Precision, quiet: true}, out)
+		_, err := trainRecipe(ctx, cell.Recipe, trainRun{dir: dir, resume: holdsRun(dir), backend: s.Backend, precision: s.Precision, locked: true, quiet: true}, out)
 		return err
 	}
 }
