@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/gradus-ml/gradus/experiment"
-	"github.com/gradus-ml/gradus/internal/atomicfile"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/internal/words"
 	"github.com/gradus-ml/gradus/runlog"
+	"github.com/gradus-ml/gradus/saving"
 	"github.com/spf13/cobra"
 )
 
@@ -179,17 +179,20 @@ func (c *comparing) write(ctx context.Context, s *experiment.Study, o experiment
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(c.out, "study.json")
-	if err := atomicfile.Write(name, func(w io.Writer) error { return printJSON(w, result) }); err != nil {
+	page := filepath.Join(c.out, "study.html")
+	if err := saving.Write(ctx, saving.Output{
+		Page: page, SVGDir: filepath.Join(c.out, "svg"), JSON: filepath.Join(c.out, "study.json"), Table: filepath.Join(c.out, "study.md"),
+		Command: "gradus " + c.commandLine(),
+	}, result); err != nil {
 		return err
 	}
 	if c.asJSON {
-		return printJSON(c.stdout, result)
+		return result.JSON(c.stdout)
 	}
-	for _, sentence := range result.Answer {
-		fmt.Fprintln(c.stdout, sentence)
+	if err := result.Table(c.stdout); err != nil {
+		return err
 	}
-	_, err = fmt.Fprintf(c.stdout, "\nresult: %s\n", name)
+	_, err = fmt.Fprintf(c.stdout, "\npage: %s\n", page)
 	return err
 }
 
