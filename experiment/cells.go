@@ -29,18 +29,9 @@ type Cell struct {
 // A cell's recipe is its arm's with its budget scaled. All cells hold out the same
 // text: that which the baseline's recipe holds out with its own seed.
 func (s *Study) Cells() ([]Cell, error) {
-	b := builder{study: s, files: map[string]*recipe.File{}}
-	base, err := b.merged(*s.arm(s.Baseline), "")
+	b, err := s.builder()
 	if err != nil {
 		return nil, err
-	}
-	baseline, err := base.Recipe()
-	if err != nil {
-		return nil, fmt.Errorf("arm %s: %w", s.Baseline, err)
-	}
-	b.heldOut = baseline.Seed
-	if e := baseline.Evaluate.Seed; e != nil {
-		b.heldOut = *e
 	}
 	var cells []Cell
 	for _, arm := range s.inOrder() {
@@ -88,6 +79,24 @@ type builder struct {
 	study   *Study
 	files   map[string]*recipe.File
 	heldOut uint64 // seed of the choice of held-out text
+}
+
+// builder returns one that knows what the baseline holds out.
+func (s *Study) builder() (*builder, error) {
+	b := &builder{study: s, files: map[string]*recipe.File{}}
+	base, err := b.merged(*s.arm(s.Baseline), "")
+	if err != nil {
+		return nil, err
+	}
+	baseline, err := base.Recipe()
+	if err != nil {
+		return nil, fmt.Errorf("arm %s: %w", s.Baseline, err)
+	}
+	b.heldOut = baseline.Seed
+	if e := baseline.Evaluate.Seed; e != nil {
+		b.heldOut = *e
+	}
+	return b, nil
 }
 
 // merged returns the recipe of an arm at a budget, before that is scaled; an empty

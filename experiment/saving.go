@@ -3,9 +3,7 @@ package experiment
 import (
 	"fmt"
 	"slices"
-	"strings"
 
-	"github.com/gradus-ml/gradus/internal/words"
 	"github.com/gradus-ml/gradus/saving"
 )
 
@@ -13,7 +11,7 @@ import (
 func (s *Study) Compare(o Outcome) (saving.Result, error) {
 	study := saving.Study{
 		Name: s.Name, Question: s.Question, Notes: s.Notes, Baseline: s.Baseline,
-		Confidence: s.Confidence, Expected: len(o.Cells), Timed: timed(o.Cells),
+		Confidence: s.Confidence, Expected: len(o.Cells),
 	}
 	baseline := s.arm(s.Baseline)
 	arms := append([]Arm{*baseline}, slices.DeleteFunc(slices.Clone(s.Arms), func(a Arm) bool { return a.Name == s.Baseline })...)
@@ -41,32 +39,31 @@ func (s *Study) Compare(o Outcome) (saving.Result, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Warnings = append(r.Warnings, o.Notes...)
+	r.Warnings = append(append(r.Warnings, o.Notes...), machines(o.Cells)...)
 	return r, nil
 }
 
-// timed says how the runs were made that were timed.
-func timed(cells []Status) string {
-	var ways []string
+// machines says so where runs were made in ways that make their times unlike.
+func machines(cells []Status) []string {
+	var kinds []string
 	for _, c := range cells {
 		if c.Ran == nil || !c.Over() {
 			continue
 		}
-		way := fmt.Sprintf("one at a time on %d cores", c.Ran.Cores)
-		if c.Ran.Jobs > 1 {
-			way = fmt.Sprintf("%d at once on %d cores each", c.Ran.Jobs, c.Ran.Cores)
-		}
-		way = strings.Replace(way, " 1 cores", " 1 core", 1)
-		if !slices.Contains(ways, way) {
-			ways = append(ways, way)
+		kind := fmt.Sprintf("%d at once on %d cores each", c.Ran.Jobs, c.Ran.Cores)
+		if !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
 		}
 	}
-	switch len(ways) {
-	case 0:
-		return ""
-	case 1:
-		return "Runs were made " + ways[0] + "."
+	if len(kinds) < 2 {
+		return nil
 	}
-	slices.Sort(ways)
-	return "Runs were made in different ways, so that not all of their times compare: " + words.List(ways) + "."
+	text := "Times do not compare between all runs, which were made in different ways: "
+	for i, k := range kinds {
+		if i > 0 {
+			text += "; "
+		}
+		text += k
+	}
+	return []string{text + "."}
 }

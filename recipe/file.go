@@ -61,6 +61,9 @@ func (f *File) root() ast.Node {
 // Path returns the file's name.
 func (f *File) Path() string { return f.path }
 
+// Text returns the file as it was read.
+func (f *File) Text() []byte { return f.text }
+
 // Decode reads the file into a pointer to a struct whose fields have yaml tags, as
 // Recipe's have. An unknown key is an error with its line and the nearest known
 // key. Fields may be Patches, which are held to the keys of a Recipe.
