@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/gradus-ml/gradus/experiment"
+	"github.com/gradus-ml/gradus/internal/atomicfile"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/internal/words"
 	"github.com/gradus-ml/gradus/runlog"
-	"github.com/gradus-ml/gradus/saving"
 	"github.com/spf13/cobra"
 )
 
@@ -134,7 +134,7 @@ func (c *comparing) run(ctx context.Context) error {
 		Warn: func(text string) { fmt.Fprintf(c.stderr, "warning: %s\n", text) },
 	}
 	if c.jobs > 1 {
-		config.Train, config.Elsewhere = children(c.jobs, c.partArguments), true
+		config.Train = children(c.jobs, c.partArguments)
 	}
 	o, err := experiment.Run(ctx, config)
 	progress.close()
@@ -179,20 +179,17 @@ func (c *comparing) write(ctx context.Context, s *experiment.Study, o experiment
 	if err != nil {
 		return err
 	}
-	page := filepath.Join(c.out, "study.html")
-	if err := saving.Write(ctx, saving.Output{
-		Page: page, SVGDir: filepath.Join(c.out, "svg"), JSON: filepath.Join(c.out, "study.json"), Table: filepath.Join(c.out, "study.md"),
-		Command: "gradus " + c.commandLine(),
-	}, result); err != nil {
+	name := filepath.Join(c.out, "study.json")
+	if err := atomicfile.Write(name, func(w io.Writer) error { return printJSON(w, result) }); err != nil {
 		return err
 	}
 	if c.asJSON {
-		return result.JSON(c.stdout)
+		return printJSON(c.stdout, result)
 	}
-	if err := result.Table(c.stdout); err != nil {
-		return err
+	for _, sentence := range result.Answer {
+		fmt.Fprintln(c.stdout, sentence)
 	}
-	_, err = fmt.Fprintf(c.stdout, "\npage: %s\n", page)
+	_, err = fmt.Fprintf(c.stdout, "\nresult: %s\n", name)
 	return err
 }
 
@@ -203,7 +200,7 @@ func (c *comparing) trainHere(s *experiment.Study, shown bool) func(context.Cont
 		out = c.stderr
 	}
 	return func(ctx context.Context, cell experiment.Cell, dir string) error {
-		_, err := trainRecipe(ctx, cell.Recipe, trainRun{dir: dir, resume: holdsRun(dir), backend: s.Backend, precision: s.Precision, locked: true, quiet: true}, out)
+		_, err := trainRecipe(ctx, cell.Recipe, trainRun{dir: dir, resume: holdsRun(dir), backend: s.Backend, precision: s.Precision, quiet: true}, out)
 		return err
 	}
 }
