@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/gradus-ml/gradus/experiment"
-	"github.com/gradus-ml/gradus/internal/atomicfile"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/internal/words"
 	"github.com/gradus-ml/gradus/runlog"
+	"github.com/gradus-ml/gradus/saving"
 	"github.com/spf13/cobra"
 )
 
@@ -123,18 +123,14 @@ func (c *comparing) run(ctx context.Context) error {
 	if c.dry {
 		return c.survey(ctx, s)
 	}
-	cells, err := s.Cells()
-	if err != nil {
-		return err
-	}
-	progress := newStudyMeter(c.stderr, len(cells))
+	progress := newStudyMeter(c.stderr)
 	config := experiment.Config{
 		Study: s, Out: c.out, Only: c.only, Jobs: c.jobs, KeepWeights: c.keep,
 		Train: c.trainHere(s, true), Begins: progress.begins, Ends: progress.ends,
 		Warn: func(text string) { fmt.Fprintf(c.stderr, "warning: %s\n", text) },
 	}
 	if c.jobs > 1 {
-		config.Train = children(c.jobs, c.partArguments)
+		config.Train, config.Elsewhere = children(c.jobs, c.partArguments), true
 	}
 	o, err := experiment.Run(ctx, config)
 	progress.close()
@@ -179,17 +175,20 @@ func (c *comparing) write(ctx context.Context, s *experiment.Study, o experiment
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(c.out, "study.json")
-	if err := atomicfile.Write(name, func(w io.Writer) error { return printJSON(w, result) }); err != nil {
+	page := filepath.Join(c.out, "study.html")
+	if err := saving.Write(ctx, saving.Output{
+		Page: page, SVGDir: filepath.Join(c.out, "svg"), JSON: filepath.Join(c.out, "study.json"), Table: filepath.Join(c.out, "study.md"),
+		Command: "gradus " + c.commandLine(),
+	}, result); err != nil {
 		return err
 	}
 	if c.asJSON {
-		return printJSON(c.stdout, result)
+		return result.JSON(c.stdout)
 	}
-	for _, sentence := range result.Answer {
-		fmt.Fprintln(c.stdout, sentence)
+	if err := result.Table(c.stdout); err != nil {
+		return err
 	}
-	_, err = fmt.Fprintf(c.stdout, "\nresult: %s\n", name)
+	_, err = fmt.Fprintf(c.stdout, "\npage: %s\n", page)
 	return err
 }
 
@@ -200,7 +199,7 @@ func (c *comparing) trainHere(s *experiment.Study, shown bool) func(context.Cont
 		out = c.stderr
 	}
 	return func(ctx context.Context, cell experiment.Cell, dir string) error {
-		_, err := trainRecipe(ctx, cell.Recipe, trainRun{dir: dir, resume: holdsRun(dir), backend: s.Backend, precision: s.Precision, quiet: true}, out)
+		_, err := trainRecipe(ctx, cell.Recipe, trainRun{dir: dir, resume: holdsRun(dir), backend: s.Backend, precision: s.Precision, locked: true, quiet: true}, out)
 		return err
 	}
 }
@@ -243,24 +242,24 @@ func (c *comparing) commandLine() string {
 type studyMeter struct {
 	out      io.Writer
 	terminal bool
-	total    int
-	over     int // in this session
+	left     int // runs that are not over
 	running  []string
 	begun    map[string]time.Time
 }
 
-func newStudyMeter(out io.Writer, total int) *studyMeter {
-	return &studyMeter{out: out, terminal: isTerminal(out), total: total, begun: map[string]time.Time{}}
+func newStudyMeter(out io.Writer) *studyMeter {
+	return &studyMeter{out: out, terminal: isTerminal(out), begun: map[string]time.Time{}}
 }
 
-func (m *studyMeter) begins(s experiment.Status) {
+func (m *studyMeter) begins(s experiment.Status, left int) {
+	m.left = left
 	m.running = append(m.running, s.Name)
 	m.begun[s.Name] = time.Now()
 	m.show()
 }
 
-func (m *studyMeter) ends(s experiment.Status) {
-	m.over++
+func (m *studyMeter) ends(s experiment.Status, left int) {
+	m.left = left
 	for i, name := range m.running {
 		if name == s.Name {
 			m.running = append(m.running[:i], m.running[i+1:]...)
@@ -268,14 +267,14 @@ func (m *studyMeter) ends(s experiment.Status) {
 		}
 	}
 	m.close()
-	fmt.Fprintf(m.out, "%s: %s\n", s.Name, ended(s, time.Since(m.begun[s.Name])))
+	fmt.Fprintf(m.out, "%s: %s; %d to go\n", s.Name, ended(s, time.Since(m.begun[s.Name])), left)
 	m.show()
 }
 
 // show names the runs under way.
 func (m *studyMeter) show() {
 	if m.terminal && len(m.running) > 0 {
-		fmt.Fprintf(m.out, "\r\x1b[K%d over; under way: %s", m.over, strings.Join(m.running, ", "))
+		fmt.Fprintf(m.out, "\r\x1b[K%d to go; under way: %s", m.left, strings.Join(m.running, ", "))
 	}
 }
 

@@ -121,7 +121,8 @@ type trainRun struct {
 
 	backend, precision string // of train.Config.Compute
 
-	quiet bool // nothing is printed but, on a terminal, the meter
+	locked bool // the caller holds the directory's lock
+	quiet  bool // nothing is printed but, on a terminal, the meter
 }
 
 // parseUntil reads what --until gives.
@@ -167,11 +168,13 @@ func trainRecipe(ctx context.Context, r *recipe.Recipe, t trainRun, progress io.
 				log, began.Recipe, r.Path(), hash, filepath.Join(t.dir, recipe.FileName))
 		}
 	}
-	undo, lock, err := takeDir(t.dir, t.resume, r)
+	undo, lock, err := takeDir(t, r)
 	if err != nil {
 		return train.Result{}, err
 	}
-	defer lock.Close()
+	if lock != nil {
+		defer lock.Close()
+	}
 	defer func() {
 		if !holdsRun(t.dir) { // it did not begin
 			undo()
@@ -240,8 +243,9 @@ func sayOtherBackend(out io.Writer, dir string, now runlog.Run) {
 
 // takeDir locks the directory of a run, so that of two that begin at once one leaves
 // it alone, and keeps the recipe beside a new run. undo takes back what it made; the
-// lock is still held then.
-func takeDir(dir string, resume bool, r *recipe.Recipe) (undo func(), lock *os.File, err error) {
+// lock is still held then, and nil if the caller has it.
+func takeDir(t trainRun, r *recipe.Recipe) (undo func(), lock *os.File, err error) {
+	dir, resume := t.dir, t.resume
 	undo = func() {}
 	if !resume && holdsRun(dir) {
 		return undo, nil, fault.Invalidf("%s holds a run already; go on with --resume, or choose another --out", dir)
@@ -251,8 +255,10 @@ func takeDir(dir string, resume bool, r *recipe.Recipe) (undo func(), lock *os.F
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return undo, nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	if lock, err = dirlock.Lock(dir); err != nil {
-		return undo, nil, err
+	if !t.locked {
+		if lock, err = dirlock.Lock(dir); err != nil {
+			return undo, nil, err
+		}
 	}
 	if !resume {
 		undo, err = copyRecipe(r, dir)
@@ -265,7 +271,9 @@ func takeDir(dir string, resume bool, r *recipe.Recipe) (undo func(), lock *os.F
 	}
 	if err != nil {
 		undo()
-		lock.Close()
+		if lock != nil {
+			lock.Close()
+		}
 	}
 	return undo, lock, err
 }

@@ -31,11 +31,15 @@ type Config struct {
 	// directory is locked by that one, which has checked the recipes, too.
 	Part bool
 
-	// Train runs a cell in its directory, or goes on with it where a log lies there. It
-	// is called by Jobs goroutines at once.
+	// Train runs a cell in its directory, or goes on with it where a log lies there. The
+	// directory is locked (internal/dirlock). It is called by Jobs goroutines at once.
 	Train func(ctx context.Context, c Cell, dir string) error
-	// Begins and Ends are told of each run; nil: nobody is. They are called one at a time.
-	Begins, Ends func(s Status)
+	// Elsewhere: Train has the run made by a process of its own, whose Config has Part,
+	// and which locks the directory and looks after it.
+	Elsewhere bool
+	// Begins and Ends are told of each run, and of how many are not over that this session
+	// is to make; nil: nobody is. They are called one at a time.
+	Begins, Ends func(s Status, left int)
 	// Warn is told what is allowed in a recipe and perhaps not meant; nil: nobody is.
 	Warn func(text string)
 }
@@ -107,9 +111,9 @@ func Run(ctx context.Context, c Config) (Outcome, error) {
 			return o, err
 		}
 	}
-	for i := range o.Cells { // what a kill has left
-		if o.Cells[i].State == Done && !c.Part {
-			if err := tidy(o.Cells[i]); err != nil {
+	for _, s := range o.Cells { // what a kill has left
+		if s.State == Done && !c.Part {
+			if err := tidy(ctx, s); err != nil {
 				return o, err
 			}
 		}
@@ -146,14 +150,22 @@ func (c Config) todo(o Outcome) ([]int, error) {
 func (c Config) runAll(ctx context.Context, cells []Status, todo []int) error {
 	next := make(chan int)
 	var telling sync.Mutex
+	left := len(todo)
+	tell := func(whom func(Status, int), s Status, over int) {
+		telling.Lock()
+		defer telling.Unlock()
+		if left -= over; whom != nil {
+			whom(s, left)
+		}
+	}
 	var workers sync.WaitGroup
 	for range max(c.Jobs, 1) {
 		workers.Go(func() {
 			for i := range next {
-				c.tell(&telling, c.Begins, cells[i])
+				tell(c.Begins, cells[i], 0)
 				c.runOne(ctx, &cells[i])
 				if ctx.Err() == nil {
-					c.tell(&telling, c.Ends, cells[i])
+					tell(c.Ends, cells[i], 1)
 				}
 			}
 		})
@@ -171,31 +183,21 @@ func (c Config) runAll(ctx context.Context, cells []Status, todo []int) error {
 	return context.Cause(ctx)
 }
 
-func (c Config) tell(one *sync.Mutex, whom func(Status), s Status) {
-	if whom == nil {
-		return
-	}
-	one.Lock()
-	defer one.Unlock()
-	whom(s)
-}
-
 // runOne makes one run, and finds out how it ended.
 func (c Config) runOne(ctx context.Context, s *Status) {
-	err := c.train(ctx, s)
-	again, readErr := c.Study.status(s.Cell, c.Out)
-	if readErr == nil {
+	train := c.train
+	if c.Elsewhere {
+		train = func(ctx context.Context, s *Status) error { return c.Train(ctx, s.Cell, s.Dir) }
+	}
+	err := train(ctx, s)
+	if again, readErr := c.Study.status(s.Cell, c.Out); readErr == nil {
 		again.Cost = s.Cost
 		*s = again
-	}
-	if err == nil {
+	} else if err == nil {
 		err = readErr
 	}
-	if err == nil && !s.Over() && ctx.Err() == nil {
+	if err == nil && !s.Over() {
 		err = fmt.Errorf("it ended before its last step")
-	}
-	if err == nil && s.State == Done {
-		err = tidy(*s)
 	}
 	if err != nil && ctx.Err() == nil {
 		s.Failed = err.Error()
@@ -204,58 +206,94 @@ func (c Config) runOne(ctx context.Context, s *Status) {
 
 // train runs a cell and records how.
 func (c Config) train(ctx context.Context, s *Status) error {
-	if s.State == Missing { // a kill may have left half a beginning
-		if err := os.RemoveAll(s.Dir); err != nil {
-			return err
-		}
-	}
 	if err := os.MkdirAll(s.Dir, 0o777); err != nil {
 		return err
 	}
-	if err := free(ctx, s.Dir); err != nil {
+	lock, err := lockRun(ctx, s.Dir)
+	if err != nil {
 		return err
+	}
+	defer lock.Close()
+	now, err := c.Study.status(s.Cell, c.Out) // another process may have just let go of it
+	if err != nil || now.Over() {
+		return err
+	}
+	if now.State == Missing { // a kill may have left half a beginning
+		if err := empty(s.Dir); err != nil {
+			return err
+		}
 	}
 	ran := Ran{Jobs: max(c.Jobs, 1), Cores: runtime.GOMAXPROCS(0), KeepWeights: c.KeepWeights}
 	if err := ran.write(s.Dir); err != nil {
 		return err
 	}
-	err := c.Train(ctx, s.Cell, s.Dir)
+	err = c.Train(ctx, s.Cell, s.Dir)
 	var diverged *train.DivergedError
-	if errors.As(err, &diverged) {
+	switch {
+	case errors.As(err, &diverged):
 		ran.Diverged = diverged.Error()
 		return errors.Join(err, ran.write(s.Dir))
+	case err != nil || c.KeepWeights:
+		return err
 	}
-	return err
+	return removeWeights(s.Dir)
 }
 
-// free waits until no process writes a run's directory: one of a study that was killed
-// may still be saving its run.
-func free(ctx context.Context, dir string) error {
+// lockRun locks a run's directory. It waits for a process that holds it: one of a study
+// that was killed may still be saving its run.
+func lockRun(ctx context.Context, dir string) (*os.File, error) {
 	const patience = 2 * time.Minute
 	for begin := time.Now(); ; {
-		lock, err := dirlock.Lock(dir)
-		if err == nil {
-			return lock.Close()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
 		}
-		if !errors.Is(err, fault.Invalid) || time.Since(begin) > patience {
-			return err
+		lock, err := dirlock.Lock(dir)
+		if err == nil || !errors.Is(err, fault.Invalid) || time.Since(begin) > patience {
+			return lock, err
 		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
 
-// tidy removes the checkpoints and the plan of a run that is done, unless they were to
-// stay. A directory that no study has written is left alone.
-func tidy(s Status) error {
-	if s.Ran == nil || s.Ran.KeepWeights {
+// empty removes what lies in a directory.
+func empty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return err
+}
+
+// tidy removes the weights of a run that is done and was killed before it did so. A
+// directory that no study has written is left alone.
+func tidy(ctx context.Context, s Status) error {
+	if s.Ran == nil || s.Ran.KeepWeights || !holdsWeights(s.Dir) {
 		return nil
 	}
-	for _, name := range []string{"checkpoints", recipe.PlanDir} {
-		if err := os.RemoveAll(filepath.Join(s.Dir, name)); err != nil {
+	lock, err := lockRun(ctx, s.Dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	return removeWeights(s.Dir)
+}
+
+// weights are what a run leaves behind that a comparison does not read.
+var weights = []string{"checkpoints", recipe.PlanDir}
+
+func holdsWeights(dir string) bool {
+	return slices.ContainsFunc(weights, func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	})
+}
+
+func removeWeights(dir string) error {
+	for _, name := range weights {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,9 @@ package experiment
 import (
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/gradus-ml/gradus/internal/words"
 	"github.com/gradus-ml/gradus/saving"
 )
 
@@ -11,7 +13,7 @@ import (
 func (s *Study) Compare(o Outcome) (saving.Result, error) {
 	study := saving.Study{
 		Name: s.Name, Question: s.Question, Notes: s.Notes, Baseline: s.Baseline,
-		Confidence: s.Confidence, Expected: len(o.Cells),
+		Confidence: s.Confidence, Expected: len(o.Cells), Timed: timed(o.Cells),
 	}
 	baseline := s.arm(s.Baseline)
 	arms := append([]Arm{*baseline}, slices.DeleteFunc(slices.Clone(s.Arms), func(a Arm) bool { return a.Name == s.Baseline })...)
@@ -39,31 +41,32 @@ func (s *Study) Compare(o Outcome) (saving.Result, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Warnings = append(append(r.Warnings, o.Notes...), machines(o.Cells)...)
+	r.Warnings = append(r.Warnings, o.Notes...)
 	return r, nil
 }
 
-// machines says so where runs were made in ways that make their times unlike.
-func machines(cells []Status) []string {
-	var kinds []string
+// timed says how the runs were made that were timed.
+func timed(cells []Status) string {
+	var ways []string
 	for _, c := range cells {
 		if c.Ran == nil || !c.Over() {
 			continue
 		}
-		kind := fmt.Sprintf("%d at once on %d cores each", c.Ran.Jobs, c.Ran.Cores)
-		if !slices.Contains(kinds, kind) {
-			kinds = append(kinds, kind)
+		way := fmt.Sprintf("one at a time on %d cores", c.Ran.Cores)
+		if c.Ran.Jobs > 1 {
+			way = fmt.Sprintf("%d at once on %d cores each", c.Ran.Jobs, c.Ran.Cores)
+		}
+		way = strings.Replace(way, " 1 cores", " 1 core", 1)
+		if !slices.Contains(ways, way) {
+			ways = append(ways, way)
 		}
 	}
-	if len(kinds) < 2 {
-		return nil
+	switch len(ways) {
+	case 0:
+		return ""
+	case 1:
+		return "Runs were made " + ways[0] + "."
 	}
-	text := "Times do not compare between all runs, which were made in different ways: "
-	for i, k := range kinds {
-		if i > 0 {
-			text += "; "
-		}
-		text += k
-	}
-	return []string{text + "."}
+	slices.Sort(ways)
+	return "Runs were made in different ways, so that not all of their times compare: " + words.List(ways) + "."
 }

@@ -19,10 +19,14 @@ import (
 // and read in the same way. It knows where each of its lines comes from, so that
 // messages name the place that is to be changed, also in a file that Merge made.
 type File struct {
-	path  string
-	text  []byte
-	tree  *ast.File
-	lines []string // "study.yaml:12" of each line of text; nil: they are path's own
+	path string
+	text []byte
+	tree *ast.File
+
+	// Of a file that Merge made, nil else: "study.yaml:12" of each line, and of each value
+	// by its path, such as "curriculum[0].pace".
+	lines  []string
+	places map[string]string
 }
 
 // LoadFile reads a file.
@@ -61,7 +65,7 @@ func (f *File) root() ast.Node {
 // Path returns the file's name.
 func (f *File) Path() string { return f.path }
 
-// Text returns the file as it was read.
+// Text returns the file as it was read, or as Merge wrote it.
 func (f *File) Text() []byte { return f.text }
 
 // Decode reads the file into a pointer to a struct whose fields have yaml tags, as
@@ -94,6 +98,9 @@ func (f *File) Errorf(at, format string, args ...any) error {
 // the path that stands in the file.
 func (f *File) Place(at string) string {
 	for part := at; part != ""; {
+		if place, ok := f.places[part]; ok {
+			return place + ": " + at
+		}
 		if p, err := yaml.PathString("$." + part); err == nil {
 			if n, err := p.FilterFile(f.tree); err == nil && n != nil {
 				return f.lineOf(n) + ": " + at

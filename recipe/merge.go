@@ -28,6 +28,9 @@ func ParsePatch(path string, text []byte) (Patch, error) {
 	return Patch{f, f.root()}, f.checkKeys(reflect.TypeFor[Patch]())
 }
 
+// Whole returns the file as a patch, without a look at its keys.
+func (f *File) Whole() Patch { return Patch{f, f.root()} }
+
 // UnmarshalYAML takes over a part of a file.
 func (p *Patch) UnmarshalYAML(ctx context.Context, node ast.Node) error {
 	p.file, _ = ctx.Value(fileKey{}).(*File)
@@ -56,9 +59,9 @@ func (f *File) Merge(patches ...Patch) (*File, error) {
 		merged = merged.under(over)
 	}
 	out := &File{path: f.path}
-	w := &branchWriter{}
-	w.write(merged, "", false)
-	out.text, out.lines = []byte(w.text.String()), w.lines
+	w := &branchWriter{places: map[string]string{}}
+	w.write(merged, "", "", false)
+	out.text, out.lines, out.places = []byte(w.text.String()), w.lines, w.places
 	return out, out.parse()
 }
 
@@ -191,6 +194,7 @@ func (b *branch) under(over *branch) *branch {
 		case p.value.kind == nullBranch:
 		case at >= 0:
 			merged.pairs[at].value = merged.pairs[at].value.under(p.value)
+			merged.pairs[at].line = p.line
 		default:
 			var none *branch
 			p.value = none.under(p.value)
@@ -202,8 +206,9 @@ func (b *branch) under(over *branch) *branch {
 
 // A branchWriter writes YAML, a key or an item a line.
 type branchWriter struct {
-	text  strings.Builder
-	lines []string
+	text   strings.Builder
+	lines  []string          // where each comes from
+	places map[string]string // and each value, by its path
 }
 
 func (w *branchWriter) line(from, text string) {
@@ -213,7 +218,7 @@ func (w *branchWriter) line(from, text string) {
 
 // write writes a branch at an indentation. In a list, the first line has its dash
 // already, which is as wide as one step of indentation.
-func (w *branchWriter) write(b *branch, indent string, dashed bool) {
+func (w *branchWriter) write(b *branch, at, indent string, dashed bool) {
 	before := func(i int) string {
 		if i == 0 && dashed {
 			return strings.TrimSuffix(indent, "  ") + "- "
@@ -226,20 +231,24 @@ func (w *branchWriter) write(b *branch, indent string, dashed bool) {
 			w.line(b.line, before(0)+"{}")
 		}
 		for i, p := range b.pairs {
+			at := strings.TrimPrefix(at+"."+p.name, ".")
+			w.places[at] = p.line
 			if p.value.leaf() {
 				w.line(p.value.line, before(i)+p.key+": "+p.value.flow())
 				continue
 			}
 			w.line(p.line, before(i)+p.key+":")
-			w.write(p.value, indent+"  ", false)
+			w.write(p.value, at, indent+"  ", false)
 		}
 	case listBranch:
 		for i, item := range b.list {
+			at := fmt.Sprintf("%s[%d]", at, i)
+			w.places[at] = item.line
 			if item.leaf() {
 				w.line(item.line, before(i)+"- "+item.flow())
 				continue
 			}
-			w.write(item, indent+"  ", true)
+			w.write(item, at, indent+"  ", true)
 		}
 	default:
 		w.line(b.line, before(0)+b.scalar)

@@ -10,9 +10,10 @@ type Result struct {
 	Name       string   `json:"name"`
 	Question   string   `json:"question"`
 	Notes      string   `json:"notes,omitempty"`
-	Answer     []string `json:"answer"`   // in sentences
-	Scale      string   `json:"scale"`    // what was trained, on how much: how far the answer reaches
-	Warnings   []string `json:"warnings"` // what to know before believing it
+	Timed      string   `json:"timed,omitempty"` // how the times were taken
+	Answer     []string `json:"answer"`          // in sentences
+	Scale      string   `json:"scale"`           // what was trained, on how much: how far the answer reaches
+	Warnings   []string `json:"warnings"`        // what to know before believing it
 	Baseline   string   `json:"baseline"`
 	Unit       string   `json:"unit"`       // of losses: "nats a token"
 	Confidence float64  `json:"confidence"` // of intervals

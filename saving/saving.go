@@ -84,6 +84,7 @@ type Study struct {
 	Runs                  []Run
 	Confidence            float64 // of intervals; 0: 0.95
 	Expected              int     // runs that the study asks for; those missing are told
+	Timed                 string  // how the times were taken, in a sentence; empty: not known
 }
 
 // Compare finds what the arms of a study saved. A study that contradicts itself is
@@ -99,7 +100,7 @@ func Compare(s Study) (Result, error) {
 	}
 	c := newComparison(s)
 	r := Result{
-		Name: words.Printable(s.Name), Question: words.Printable(s.Question), Notes: words.Printable(s.Notes),
+		Name: words.Printable(s.Name), Question: words.Printable(s.Question), Notes: words.Printable(s.Notes), Timed: words.Printable(s.Timed),
 		Baseline: s.Baseline, Confidence: s.Confidence, Primary: nil,
 		Unit: c.unit(), Clocks: c.clocks(), Seeds: c.seeds(),
 		Expected: max(s.Expected, len(s.Runs)), Finished: c.finished(), Runs: c.runs,

@@ -43,7 +43,7 @@ func (r Result) Table(w io.Writer) error {
 	for _, times := range []bool{false, true} {
 		clocks := slices.DeleteFunc(slices.Clone(r.Clocks), func(c string) bool { return timed(c) != times })
 		if times {
-			b.WriteString("\n" + TimesHeading + "\n\nThese vary from machine to machine, and from run to run.\n\n")
+			b.WriteString("\n" + TimesHeading + "\n\n" + strings.TrimSpace("These vary from machine to machine, and from run to run. "+markdown(r.Timed)) + "\n\n")
 			for _, sentence := range r.Answer {
 				b.WriteString("- " + markdown(sentence) + "\n")
 			}
