@@ -79,7 +79,8 @@ type inversion struct {
 }
 
 func differences(pairs []pair, confidence float64) (d inversion, ok bool) {
-	d = inversion{pairs: pairs, from: math.Inf(-1), to: math.Inf(1)}
+	// A factor beyond 1e12 compares no two measurements.
+	d = inversion{pairs: pairs, from: math.Log(1e-12), to: math.Log(1e12)}
 	for _, p := range pairs {
 		n := len(p.curve.x)
 		if n == 0 || math.IsInf(p.log, 0) {

@@ -144,7 +144,11 @@ func fieller(part, whole []float64, confidence float64) *Ratio {
 		return nil
 	}
 	root := math.Sqrt(max(b*b-a*c, 0))
-	return &Ratio{Share: tidy(mp / mw), Seeds: n, Interval: Interval{new(tidy((b - root) / a)), new(tidy((b + root) / a))}}
+	low, high := (b-root)/a, (b+root)/a
+	if !(math.Abs(low) < most && math.Abs(high) < most) { // whole is nothing but rounding
+		return nil
+	}
+	return &Ratio{Share: tidy(mp / mw), Seeds: n, Interval: Interval{new(tidy(low)), new(tidy(high))}}
 }
 
 // tidy keeps nine digits: what is beyond depends on how a processor rounds, and no loss

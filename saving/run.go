@@ -64,6 +64,7 @@ func spent(steps []runlog.Step) (s Spent) {
 		s.Compile += min(step.Compile, most)
 		s.Ahead += min(step.CompileAhead, most)
 	}
+	padding = min(padding, positions)
 	if padding > 0 {
 		s.Padding = tidy(padding / positions)
 	}

@@ -18,7 +18,7 @@ type Chart struct {
 	XScale float64 // what one unit of the label is: 1e6
 	XMin   float64 // where the horizontal axis begins
 	XMax   float64 // where it ends
-	XLog   bool    // it is logarithmic, if it begins above zero
+	XLog   bool    // it is logarithmic, if both ends are within 1e-100 and 1e100
 	Y      Range
 	Bars   []Bar // behind the lines
 	Bands  []Band

@@ -97,7 +97,7 @@ func (c Chart) plot() *plot.Plot {
 	p.X.Label.TextStyle.YAlign = draw.YBottom
 	p.X.Label.Padding = 4
 	p.X.Tick.Marker = ticks(p.X.Min, p.X.Max, 6, c.XScale)
-	if c.XLog && p.X.Min > 0 {
+	if c.XLog && p.X.Min > 1e-100 && p.X.Max < 1e100 {
 		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, logTicks(p.X.Min, p.X.Max, c.XScale)
 	}
 	p.X.LineStyle = draw.LineStyle{Color: muted().color(), Width: 1}

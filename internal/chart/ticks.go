@@ -40,14 +40,15 @@ func ticks(low, high float64, n int, scale float64) plot.ConstantTicks {
 	return all
 }
 
-// logTicks returns round values within [low, high], which is above zero, for a logarithmic
-// axis: 1, 2 and 5 times powers of ten, all of 1 to 9 where that gives fewer than three,
-// and powers of ten where it gives more than eight.
+// logTicks returns round values within [low, high] for a logarithmic axis: 1, 2 and 5 times
+// powers of ten, more of them where that gives fewer than three, and some powers of ten
+// where it gives more than eight.
 func logTicks(low, high, scale float64) plot.ConstantTicks {
-	within := func(factors ...float64) (all plot.ConstantTicks) {
-		for e := math.Floor(math.Log10(low / scale)); e <= math.Ceil(math.Log10(high/scale)); e++ {
+	first, last := int(math.Floor(math.Log10(low/scale))), int(math.Ceil(math.Log10(high/scale)))
+	within := func(step int, factors ...float64) (all plot.ConstantTicks) {
+		for e := first; e <= last; e += step {
 			for _, f := range factors {
-				v := f * math.Pow(10, e)
+				v := f * math.Pow(10, float64(e))
 				if v*scale >= low*(1-1e-9) && v*scale <= high*(1+1e-9) {
 					all = append(all, plot.Tick{Value: v * scale, Label: strconv.FormatFloat(v, 'g', 4, 64)})
 				}
@@ -55,12 +56,12 @@ func logTicks(low, high, scale float64) plot.ConstantTicks {
 		}
 		return all
 	}
-	all := within(1, 2, 5)
+	all := within(1, 1, 2, 5)
 	if len(all) < 3 {
-		return within(1, 1.5, 2, 3, 4, 5, 6, 8)
+		return within(1, 1, 1.5, 2, 3, 4, 5, 6, 8)
 	}
 	if len(all) > 8 {
-		return within(1)
+		return within(1+(last-first)/6, 1)
 	}
 	return all
 }
