@@ -11,7 +11,7 @@ SHAKESPEARE ?= ../shared/data/tinyshakespeare.txt
 # The IDX files of Fashion-MNIST, as Debian's dataset-fashion-mnist has them.
 FASHION ?= /usr/share/datasets/fashion-mnist
 
-.PHONY: check-bert check-vit build test race fuzz bench bench-analyze bench-curriculum bench-train lint golden check-nanogpt check-kills check-laws check-billion check-deepspeed check-hub demo
+.PHONY: check-bert check-vit build test race fuzz bench bench-analyze bench-curriculum bench-train lint golden check-nanogpt check-kills check-laws check-saving check-billion check-deepspeed check-hub demo
 
 build: ## the program, as ./gradus
 	$(GO) build -o gradus ./cmd/gradus
@@ -20,7 +20,7 @@ test: ## all tests, a few minutes on two cores
 	$(GO) test ./...
 
 race: ## the packages that run goroutines of their own, under the race detector
-	CGO_ENABLED=1 $(GO) test -race ./analyze ./arrange ./batch ./corpus ./curriculum ./deepspeed ./index ./internal/... ./metric/... ./pace ./prepare ./report ./route ./runlog ./table ./tokenizer
+	CGO_ENABLED=1 $(GO) test -race ./analyze ./arrange ./batch ./corpus ./curriculum ./deepspeed ./index ./internal/... ./metric/... ./pace ./prepare ./report ./route ./runlog ./saving ./table ./tokenizer
 	@# GoMLX's SIMD kernels do arithmetic on pointers that checkptr refuses.
 	CGO_ENABLED=1 $(GO) test -race -gcflags=all=-d=checkptr=0 ./recipe ./train
 
@@ -54,7 +54,7 @@ lint: ## gofmt, vet, staticcheck
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 golden: ## rewrite the expected outputs; read the diff before you commit it
-	$(GO) test ./cmd ./recipe ./report ./train -update
+	$(GO) test ./cmd ./recipe ./report ./saving ./train -update
 
 check-nanogpt: build ## the published nanoGPT CPU setting on Tiny Shakespeare, about 15 minutes
 	sh evidence/nanogpt/check.sh "$(SHAKESPEARE)"
@@ -70,6 +70,9 @@ check-kills: ## kill -9 an analysis at 50 random moments, and go on from each
 
 check-laws: ## the sampler's laws on 1,000 random plans each, a minute or two
 	$(GO) test -count=1 -v -timeout 30m -run 'Laws|Pools|Order|Positions|Reverse|GoingOn|Kept|Expect' ./curriculum -rapid.checks=1000
+
+check-saving: ## the intervals of savings against the true ones, 1,000 synthetic studies a setting; a few minutes
+	GRADUS_DRAWS=1000 $(GO) test -count=1 -v -timeout 60m -run TestCoverage ./saving
 
 check-billion: ## rarity of 10^9 tokens in 10^7 samples; needs 4 GB under TMPDIR, a few minutes
 	GRADUS_BILLION="$${TMPDIR:-/tmp}" $(GO) test -count=1 -v -timeout 30m -run TestBillion ./analyze

@@ -180,27 +180,3 @@ func TestCaveat(t *testing.T) {
 		}
 	}
 }
-
-func TestFormats(t *testing.T) {
-	byName := map[string]clock{}
-	for _, k := range clocks() {
-		byName[k.Name] = k
-	}
-	for _, c := range []struct {
-		clock string
-		value float64
-		want  string
-	}{
-		{"tokens", 0, "0"}, {"tokens", 999.4, "999"}, {"tokens", 999.5, "1.00 k"}, {"tokens", 9994, "9.99 k"},
-		{"tokens", 9996, "10.0 k"}, {"tokens", 99_960, "100 k"}, {"tokens", 999_499, "999 k"}, {"tokens", 999_501, "1.00 M"},
-		{"tokens", 2.345e9, "2.35 B"}, {"tokens", 1e12, "1.00 T"}, {"tokens", 1e19, "1e+07 T"},
-		{"flops", 6.06e12, "6.06 T"}, {"flops", 1.5e15, "1.50 P"}, {"flops", 3e30, "3e+06 Y"},
-		{"seconds", 0, "0 s"}, {"seconds", 0.0421, "0.042 s"}, {"seconds", 1, "1.00 s"}, {"seconds", 98.14, "98.1 s"}, {"seconds", 119.9, "120 s"},
-		{"seconds", 150, "2.50 min"}, {"seconds", 7100, "118 min"}, {"seconds", 7200, "2.00 h"}, {"seconds", 86400 * 3.5, "3.5 days"},
-		{"steps", 12.5, "13"}, {"steps", 999, "999"}, {"steps", 1234, "1,234"}, {"steps", 1e6, "1,000,000"},
-	} {
-		if got := byName[c.clock].Format(c.value); got != c.want {
-			t.Errorf("%s %v: got %q, want %q", c.clock, c.value, got, c.want)
-		}
-	}
-}
