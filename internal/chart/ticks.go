@@ -41,8 +41,8 @@ func ticks(low, high float64, n int, scale float64) plot.ConstantTicks {
 }
 
 // logTicks returns round values within [low, high] for a logarithmic axis: 1, 2 and 5 times
-// powers of ten, more of them where that gives fewer than three, and some powers of ten
-// where it gives more than eight.
+// powers of ten, those of a linear axis where low and high are close, and some powers of ten
+// where they are far apart.
 func logTicks(low, high, scale float64) plot.ConstantTicks {
 	first, last := int(math.Floor(math.Log10(low/scale))), int(math.Ceil(math.Log10(high/scale)))
 	within := func(step int, factors ...float64) (all plot.ConstantTicks) {
@@ -58,7 +58,7 @@ func logTicks(low, high, scale float64) plot.ConstantTicks {
 	}
 	all := within(1, 1, 2, 5)
 	if len(all) < 3 {
-		return within(1, 1, 1.5, 2, 3, 4, 5, 6, 8)
+		return ticks(low, high, 4, scale)
 	}
 	if len(all) > 8 {
 		return within(1+(last-first)/6, 1)
