@@ -150,13 +150,16 @@ func TuneRecipe(ctx context.Context, r *recipe.Recipe, t Tuning) (Tuned, error) 
 	if err := t.Check(); err != nil {
 		return Tuned{}, err
 	}
-	w := &tuner{Tuning: t, result: Tuned{Name: r.Name, Settings: t.settings()}}
+	w := newTuner(t, r.Name)
 	knobs, skipped, err := t.knobs(r)
 	if err != nil {
 		return Tuned{}, err
 	}
 	if len(knobs) == 0 && !t.tunes(TuneRate) {
 		return Tuned{}, fault.Invalidf("%s has no pace that could be tuned%s; ask for its rate", r.Path(), skipped)
+	}
+	for _, k := range knobs {
+		w.as = append(w.as, recipe.Edit{Path: k.path, Value: k.before})
 	}
 	if skipped != "" {
 		t.say("left as it is%s", skipped)
@@ -202,6 +205,12 @@ type tuner struct {
 	seen   map[string]bool // probes that stand in the result
 	most   effort          // of all probes at most
 	timed  bool            // that has been said in seconds
+	as     []recipe.Edit   // that put what is tuned back
+	served map[string]ran  // by what they do
+}
+
+func newTuner(t Tuning, name string) *tuner {
+	return &tuner{Tuning: t, result: Tuned{Name: name, Settings: t.settings()}, seen: map[string]bool{}, served: map[string]ran{}}
 }
 
 // noneSteady is the note of a search that found nothing.
@@ -281,7 +290,11 @@ func (w *tuner) steady(ctx context.Context, r *recipe.Recipe, k knob, value any)
 		if err != nil {
 			return false, false, err
 		}
-		run, err := w.run(ctx, candidate, func(b *recipe.Bound) (int64, error) { return w.untilFirst(b, every) })
+		like, err := candidate.Edited(w.as...)
+		if err != nil {
+			return false, false, err
+		}
+		run, err := w.run(ctx, candidate, like, func(b *recipe.Bound) (int64, error) { return w.untilFirst(b, every) })
 		if err != nil {
 			return false, false, err
 		}
@@ -358,9 +371,6 @@ func (w *tuner) seeded(r *recipe.Recipe, i int) []recipe.Edit {
 
 // note adds a probe to the result, unless it is there, and says what came of it.
 func (w *tuner) note(p Probe) {
-	if w.seen == nil {
-		w.seen = map[string]bool{}
-	}
 	key := fmt.Sprint(p.Run, p.Arm, p.At, p.Value, p.Seed)
 	if w.seen[key] {
 		return

@@ -65,6 +65,9 @@ func (t Tuned) markdown(command string) string {
 	rows = [][]string{{"what", "value", "seed", "verdict", "worst rise", "held-out loss", "steps", "tokens", "FLOPs", "time", "run"}}
 	for _, p := range t.Probes {
 		row := []string{label(p.Arm, p.Budget, p.At), plainly(p.Value), strconv.FormatUint(p.Seed, 10), p.Verdict, "", "", "", "", "", "", p.Run}
+		if p.Same {
+			row[3] += ", the same steps as another"
+		}
 		if p.Worst > 0 {
 			row[4] = fmt.Sprintf("%.3f", p.Worst)
 		}

@@ -2,6 +2,8 @@ package experiment
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/gradus-ml/gradus/curriculum"
 	"github.com/gradus-ml/gradus/internal/fault"
 	"github.com/gradus-ml/gradus/recipe"
 	"github.com/gradus-ml/gradus/runlog"
@@ -35,6 +38,7 @@ type Probe struct {
 	Seed    uint64  `json:"seed"`
 	Verdict string  `json:"verdict"`
 	Why     string  `json:"why,omitempty"`   // of a refusal
+	Same    bool    `json:"same,omitempty"`  // it does, up to its end, what the run of another candidate did, and is that one
 	Worst   float64 `json:"worst,omitempty"` // largest perplexity, in multiples of the best before it; 0: not evaluated
 	HeldOut float64 `json:"held_out"`        // its last held-out loss, nats; 0: none that is a number
 
@@ -61,6 +65,9 @@ func (p Probe) line() string {
 	default:
 		text += fmt.Sprintf(", at worst %.2f times the best perplexity, held-out loss %.4f at the end", p.Worst, p.HeldOut)
 	}
+	if p.Same {
+		text += " (the same steps as those of another value)"
+	}
 	return text
 }
 
@@ -72,6 +79,7 @@ type ran struct {
 	refused error // it could not begin
 
 	diverged bool // which the log need not show: weights may be no numbers before a loss is
+	same     bool // it is that of another candidate
 	moves    func(k knob) bool
 }
 
@@ -81,7 +89,7 @@ func (p *Probe) of(r ran) {
 		p.Verdict, p.Why = ProbeRefused, r.refused.Error()
 		return
 	}
-	p.Run = r.name
+	p.Run, p.Same = r.name, r.same
 	if n := len(r.log.Steps); n > 0 {
 		last := r.log.Steps[n-1]
 		p.Steps, p.Tokens, p.LayerTokens, p.FLOPs, p.Seconds = last.Step, last.Tokens, last.LayerTokens, last.FLOPs, last.Seconds
@@ -118,7 +126,11 @@ func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 // run makes the run of a recipe up to a step, unless its log is there. The
 // recipe's hash names its directory, so that whoever asks for the same run again
 // finds it. A recipe that cannot be run is no error: it is refused.
-func (w *tuner) run(ctx context.Context, r *recipe.Recipe, until func(b *recipe.Bound) (int64, error)) (ran, error) {
+//
+// like, if not nil, is the recipe with the values that are tuned as they were. A run
+// that does what another one of the same like did, step by step up to its end, is that
+// one.
+func (w *tuner) run(ctx context.Context, r, like *recipe.Recipe, until func(b *recipe.Bound) (int64, error)) (ran, error) {
 	out := ran{name: r.Hash()}
 	dir := filepath.Join(w.Out, ProbeDir, out.name)
 	b, err := recipe.Open(ctx, r, recipe.Options{})
@@ -144,30 +156,66 @@ func (w *tuner) run(ctx context.Context, r *recipe.Recipe, until func(b *recipe.
 	if err := c.Compute(w.Backend, w.Precision); err != nil {
 		return out, err
 	}
+	key := ""
+	if like != nil {
+		key = serves(b, c, like, out.until)
+		if twin, ok := w.served[key]; ok {
+			out.name, out.log, out.diverged, out.same = twin.name, twin.log, twin.diverged, true
+			return out, nil
+		}
+	}
+	if err := w.made(ctx, r, dir, c.Run, &out); err != nil {
+		return out, err
+	}
+	if like != nil {
+		w.served[key] = out
+	}
+	return out, w.strip(dir)
+}
+
+// made makes the run of a probe, or finds it made.
+func (w *tuner) made(ctx context.Context, r *recipe.Recipe, dir string, as runlog.Run, out *ran) (err error) {
 	done := func() (bool, error) {
-		out.log, err = madeLog(dir, c.Run)
+		out.log, err = madeLog(dir, as)
 		return out.log != nil && (ranAway(out.log) || int64(len(out.log.Steps)) >= out.until), err
 	}
 	there, err := done()
 	if err != nil {
-		return out, err
+		return err
 	}
 	if !there {
 		err := w.Train(ctx, r, dir, out.until)
 		d := (*train.DivergedError)(nil)
 		if out.diverged = errors.As(err, &d); err != nil && !out.diverged {
-			return out, err
+			return err
 		}
 		if there, err = done(); err != nil {
-			return out, err
+			return err
 		}
 		if out.log == nil || !there && !out.diverged {
-			return out, fmt.Errorf("%s was trained up to step %d, and its log does not reach it", dir, out.until)
+			return fmt.Errorf("%s was trained up to step %d, and its log does not reach it", dir, out.until)
 		}
 		w.sayPace(out.log)
 	}
 	out.log.Steps = out.log.Steps[:min(int64(len(out.log.Steps)), out.until)]
-	return out, w.strip(dir)
+	return nil
+}
+
+// serves names what a run does up to a step, from which its losses follow.
+func serves(b *recipe.Bound, c train.Config, like *recipe.Recipe, until int64) string {
+	h := sha256.New()
+	fmt.Fprintln(h, like.Hash(), c.Run.Corpus, until)
+	sampler := b.Plan.Sampler()
+	var ids []int64
+	for step := b.Plan.First(); step < until; step++ {
+		ids = sampler.At(ids[:0], step)
+		form, after, factor := b.Plan.BatchAt(step), b.Plan.PositionAt(step+1), 1.0
+		if c.RateFactor != nil {
+			factor = c.RateFactor(step)
+		}
+		fmt.Fprintln(h, curriculum.Digest(step, ids), form.Shape, after, c.Schedule.At(after.On(c.RateClock))*factor)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // madeLog reads the log of a run that was begun; nil: none was. One of another run is

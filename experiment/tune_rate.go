@@ -78,7 +78,7 @@ func (w *tuner) finalLoss(ctx context.Context, r *recipe.Recipe, edits []recipe.
 	if err != nil {
 		return 0, err
 	}
-	run, err := w.run(ctx, candidate, func(b *recipe.Bound) (int64, error) { return b.Plan.Steps(), nil })
+	run, err := w.run(ctx, candidate, nil, func(b *recipe.Bound) (int64, error) { return b.Plan.Steps(), nil })
 	if err != nil {
 		return 0, err
 	}

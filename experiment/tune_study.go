@@ -27,7 +27,7 @@ func TuneStudy(ctx context.Context, s *Study, arms, budgets []string, t Tuning) 
 	if len(budgets) == 0 {
 		budgets = []string{t.Budget.String()}
 	}
-	w := &tuner{Tuning: t, result: Tuned{Name: s.Name, Settings: t.settings()}}
+	w := newTuner(t, s.Name)
 	w.result.Settings.Budget = strings.Join(budgets, ", ")
 	if _, err := s.Cells(); err != nil { // all its recipes are sound
 		return Tuned{}, err
