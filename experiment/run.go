@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -72,6 +73,10 @@ func Survey(s *Study, out string) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	return s.survey(cells, out)
+}
+
+func (s *Study) survey(cells []Cell, out string) (Outcome, error) {
 	o := Outcome{Notes: notes(s, cells)}
 	for _, c := range cells {
 		status, err := s.status(c, out)
@@ -98,13 +103,26 @@ func Run(ctx context.Context, c Config) (Outcome, error) {
 		}
 		defer lock.Close()
 	}
-	o, err := Survey(c.Study, c.Out)
+	cells, err := c.Study.Cells()
+	if err != nil {
+		return Outcome{}, err
+	}
+	wanted, err := c.wanted(cells)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if c.Part { // the others are nothing to it
+		cells = slices.DeleteFunc(cells, func(c Cell) bool { return !wanted[c.Name] })
+	}
+	o, err := c.Study.survey(cells, c.Out)
 	if err != nil {
 		return o, err
 	}
-	todo, err := c.todo(o)
-	if err != nil {
-		return o, err
+	var todo []int
+	for i, s := range o.Cells {
+		if wanted[s.Name] && !s.Over() {
+			todo = append(todo, i)
+		}
 	}
 	if len(todo) > 0 && !c.Part {
 		if err := c.check(ctx, o, todo); err != nil {
@@ -121,29 +139,24 @@ func Run(ctx context.Context, c Config) (Outcome, error) {
 	return o, c.runAll(ctx, o.Cells, todo)
 }
 
-// todo returns which cells are to be run.
-func (c Config) todo(o Outcome) ([]int, error) {
-	var todo []int
-	matched := len(c.Only) == 0
-	for i, s := range o.Cells {
-		wanted := len(c.Only) == 0
+// wanted returns which cells Only names.
+func (c Config) wanted(cells []Cell) (map[string]bool, error) {
+	wanted := map[string]bool{}
+	for _, cell := range cells {
+		wanted[cell.Name] = len(c.Only) == 0
 		for _, pattern := range c.Only {
-			ok, err := path.Match(pattern, s.Name)
+			ok, err := path.Match(pattern, cell.Name)
 			if err != nil {
 				return nil, fault.Invalidf("--only %q: %w", pattern, err)
 			}
-			wanted = wanted || ok
-		}
-		matched = matched || wanted
-		if wanted && !s.Over() {
-			todo = append(todo, i)
+			wanted[cell.Name] = wanted[cell.Name] || ok
 		}
 	}
-	if !matched {
+	if !slices.Contains(slices.Collect(maps.Values(wanted)), true) {
 		return nil, fault.Invalidf("--only %s matches none of the study's %d runs; they are called ARM-BUDGET-SEED, such as %s",
-			strings.Join(c.Only, ", "), len(o.Cells), o.Cells[0].Name)
+			strings.Join(c.Only, ", "), len(cells), cells[0].Name)
 	}
-	return todo, nil
+	return wanted, nil
 }
 
 // runAll runs cells, Jobs at once.

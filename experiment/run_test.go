@@ -11,16 +11,22 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gradus-ml/gradus/analyze"
+	"github.com/gradus-ml/gradus/corpus"
 	"github.com/gradus-ml/gradus/experiment"
 	"github.com/gradus-ml/gradus/internal/fault"
+	"github.com/gradus-ml/gradus/metric"
+	"github.com/gradus-ml/gradus/prepare"
 	"github.com/gradus-ml/gradus/recipe"
 	"github.com/gradus-ml/gradus/runlog"
+	"github.com/gradus-ml/gradus/tokenizer"
 	"github.com/gradus-ml/gradus/train"
 )
 
 // A trainer writes logs of two steps in place of training.
 type trainer struct {
 	study *experiment.Study
+	text  string // fingerprint
 	mu    sync.Mutex
 	names []string
 	fails map[string]error // after a step
@@ -40,7 +46,7 @@ func (f *trainer) train(_ context.Context, c experiment.Cell, dir string) error 
 			return err
 		}
 	}
-	w, err := runlog.Create(path, runlog.Run{Name: c.Name, Recipe: c.Recipe.Hash(), Corpus: "c", Seed: c.Seed, Steps: 2, Clock: "tokens", Backend: train.GoBackend})
+	w, err := runlog.Create(path, runlog.Run{Name: c.Name, Recipe: c.Recipe.Hash(), Corpus: f.text, Seed: c.Seed, Steps: 2, Clock: "tokens", Backend: train.GoBackend})
 	if err != nil {
 		return err
 	}
@@ -55,24 +61,52 @@ func (f *trainer) train(_ context.Context, c experiment.Cell, dir string) error 
 	return w.Close()
 }
 
-// run runs a study in part, so that no corpus is opened.
+// run runs the study.
 func (f *trainer) run(t *testing.T, out string, change func(*experiment.Config)) (experiment.Outcome, error) {
 	t.Helper()
 	f.names = nil
-	c := experiment.Config{Study: f.study, Out: out, Part: true, Train: f.train}
+	c := experiment.Config{Study: f.study, Out: out, Train: f.train}
 	if change != nil {
 		change(&c)
 	}
 	return experiment.Run(t.Context(), c)
 }
 
+// fake returns a trainer of a study whose corpus and index are there.
 func fake(t *testing.T) *trainer {
 	t.Helper()
 	s, err := load(t, study)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &trainer{study: s}
+	text := filepath.Join(filepath.Dir(s.Path()), "text")
+	if err := os.WriteFile(text+".txt", []byte(strings.Repeat("some words that say little\n\n", 300)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	bytes, err := tokenizer.New("bytes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := prepare.Run(t.Context(), text, prepare.Options{Inputs: []string{text + ".txt"}, Tokenizer: bytes, Split: 64}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := corpus.Open(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	samples, err := c.Samples(corpus.Cut{Window: 32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := analyze.Run(t.Context(), samples, []metric.Metric{metric.Rarity()}, text+".index", analyze.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	fingerprint, err := c.Fingerprint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &trainer{study: s, text: fingerprint}
 }
 
 func TestRunInOrder(t *testing.T) {
@@ -123,15 +157,19 @@ func TestRunFailures(t *testing.T) {
 		t.Errorf("%d over, failed: %s", o.Over(), got)
 	}
 	f.fails = nil
-	o, err = f.run(t, out, func(c *experiment.Config) { c.Part = false })
-	if !errors.Is(err, os.ErrNotExist) { // there is no corpus, and one run is to be made
-		t.Errorf("the corpus is not missed: %v", err)
-	}
 	if o, err = f.run(t, out, nil); err != nil || strings.Join(f.names, " ") != "composed-50-11" || o.Over() != 10 || len(o.Failed()) > 0 {
 		t.Errorf("made %v, %d over, failed %v (%v)", f.names, o.Over(), o.Failed(), err)
 	}
-	if _, err = f.run(t, out, func(c *experiment.Config) { c.Part = false }); err != nil { // all is done: no corpus is opened
+	for _, ending := range []string{".bin", ".idx", ".index"} {
+		if err := os.RemoveAll(filepath.Join(filepath.Dir(f.study.Path()), "text"+ending)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err = f.run(t, out, nil); err != nil { // all is done: no corpus is opened
 		t.Error(err)
+	}
+	if _, err = f.run(t, t.TempDir(), nil); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the corpus is not missed: %v", err)
 	}
 	for name, want := range map[string]bool{"baseline-50-11": true, "composed-50-11": false} {
 		if _, err := os.Stat(filepath.Join(out, "runs", name, "checkpoints")); (err == nil) != want {
@@ -160,7 +198,7 @@ func TestRunMismatch(t *testing.T) {
 	}
 	for _, c := range []struct{ old, new, says string }{
 		{`"seed":11`, `"seed":12`, "has seed 12, and the study asks for 11"},
-		{`"corpus":"c"`, `"corpus":"d"`, "was made from another corpus"},
+		{`"corpus":"`, `"corpus":"d`, "was made from another corpus"},
 		{`"backend":"go`, `"backend":"onnx`, "was made on the backend onnx"},
 		{`"rate":0`, `"rate":0,"precision":"bfloat16"`, "was made in bfloat16"},
 		{`"recipe":"`, `"recipe":"f`, "was made by another recipe"},
