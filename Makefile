@@ -11,7 +11,7 @@ SHAKESPEARE ?= ../shared/data/tinyshakespeare.txt
 # The IDX files of Fashion-MNIST, as Debian's dataset-fashion-mnist has them.
 FASHION ?= /usr/share/datasets/fashion-mnist
 
-.PHONY: check-bert check-vit build test race fuzz bench bench-analyze bench-curriculum bench-train lint golden check-nanogpt check-kills check-laws check-saving check-billion check-deepspeed check-hub demo
+.PHONY: check-bert check-vit build test race fuzz bench bench-analyze bench-curriculum bench-train lint golden check-nanogpt check-kills check-laws check-saving check-billion check-deepspeed check-hub check-study demo
 
 build: ## the program, as ./gradus
 	$(GO) build -o gradus ./cmd/gradus
@@ -82,6 +82,12 @@ check-deepspeed: build ## exported index files against DeepSpeed itself, if PYTH
 
 check-hub: build ## checkpoints and exports of all kinds of model open in transformers, if PYTHON has it
 	sh evidence/hub/check.sh "$(PYTHON)"
+
+check-study: ## the committed small study anew, from the text on: its table to the last bit; about 4 minutes
+	$(GO) mod download gonum.org/v1/gonum
+	@# SIMD kernels differ between processors, and their sums with them.
+	GOEXPERIMENT= $(GO) build -o bin/gradus-plain ./cmd/gradus
+	sh evidence/small/check.sh bin/gradus-plain "$$($(GO) list -m -f '{{.Dir}}' gonum.org/v1/gonum)"
 
 demo: ## what a newcomer runs first
 	$(GO) run ./cmd/gradus demo
