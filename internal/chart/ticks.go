@@ -58,7 +58,12 @@ func logTicks(low, high, scale float64) plot.ConstantTicks {
 	}
 	all := within(1, 1, 2, 5)
 	if len(all) < 3 {
-		return ticks(low, high, 4, scale)
+		for n := 4; n <= 8; n++ { // of few steps, only one may lie within
+			if all = ticks(low, high, n, scale); len(all) > 1 {
+				break
+			}
+		}
+		return all
 	}
 	if len(all) > 8 {
 		return within(1+(last-first)/6, 1)
