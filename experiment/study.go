@@ -9,6 +9,7 @@ package experiment
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"path/filepath"
 	"regexp"
@@ -183,12 +184,12 @@ func (s *Study) checkArms() error {
 		if err := s.checkBudgets(at+".budgets", a.Budgets); err != nil {
 			return err
 		}
-		for budget := range a.At {
-			if _, err := share(budget); err != nil {
-				return s.file.Errorf(at+".at", "%s", err)
-			}
-		}
 		if err := s.checkLikes(at, a); err != nil {
+			return err
+		}
+	}
+	for i, a := range s.Arms { // each of which starts from one that is there
+		if err := s.checkAt(fmt.Sprintf("arms[%d].at", i), a); err != nil {
 			return err
 		}
 	}
@@ -196,6 +197,44 @@ func (s *Study) checkArms() error {
 		return s.file.Errorf("baseline", "it is not given; name the arm that the others are compared with")
 	}
 	return s.knownArm("baseline", s.Baseline)
+}
+
+// checkAt reports patches of an arm at budgets that nobody would see: two at one, and
+// one at a budget that neither the arm has nor one that starts from it.
+func (s *Study) checkAt(at string, a Arm) error {
+	runs := map[float64]bool{}
+	for _, b := range s.Arms {
+		if !s.startsFrom(b, a.Name) {
+			continue
+		}
+		for _, budget := range b.Budgets {
+			if v, err := share(budget); err == nil { // others are reported where they stand
+				runs[v] = true
+			}
+		}
+	}
+	seen := map[float64]string{}
+	for _, budget := range slices.Sorted(maps.Keys(a.At)) {
+		v, err := share(budget)
+		switch first, twice := seen[v]; {
+		case err != nil:
+			return s.file.Errorf(at, "%s", err)
+		case twice:
+			return s.file.Errorf(at, "%s and %s are one budget; put both patches into one", first, budget)
+		case !runs[v]:
+			return s.file.Errorf(at, "%s has no run at %s, only at %s", a.Name, budget, strings.Join(a.Budgets, ", "))
+		}
+		seen[v] = budget
+	}
+	return nil
+}
+
+// startsFrom reports whether an arm is the one of a name, or is like it.
+func (s *Study) startsFrom(a Arm, name string) bool {
+	for a.Name != name && a.Like != "" {
+		a = *s.arm(a.Like)
+	}
+	return a.Name == name
 }
 
 // checkLikes reports an arm that starts from itself.

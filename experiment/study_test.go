@@ -135,6 +135,8 @@ func TestMistakes(t *testing.T) {
 		"no effect":           {"with: {control: reverse}", "with: {name: other}", `study.yaml:21: arms[2]: reversed-50-11 is the same run as composed-50-11`},
 		"other held-out text": {"with: {control: reverse}", "with: {control: reverse, evaluate: {held_out: 4%}}", `arms[2]: its held-out loss does not compare with the baseline's: evaluate.held_out is 0.03 there and 0.04 here`},
 		"other length":        {"with: {control: reverse}", "with: {control: reverse, sample: {window: 16}}", `the length of a sample is 32 there and 16 here`},
+		"two patches at one":  {"50%: {optimizer: {rate: 6e-3}}", "{50%: {optimizer: {rate: 6e-3}}, 50.0%: {seed: 3}}", `study.yaml:20: arms[1].at: 50% and 50.0% are one budget`},
+		"patch at no budget":  {"50%: {optimizer: {rate: 6e-3}}", "51%: {optimizer: {rate: 6e-3}}", `study.yaml:20: arms[1].at: composed has no run at 51%, only at 50%`},
 		"no recipe":           {"recipe: base.yaml", "recipe: bse.yaml", `study.yaml:3: recipe: open bse.yaml`},
 		"backend":             {"seeds: [11", "backend: gp\nseeds: [11", `study.yaml:4: backend: unknown backend "gp" (did you mean go?)`},
 	} {
