@@ -113,6 +113,16 @@ func rateEdits(r *recipe.Recipe, rate float64) ([]recipe.Edit, error) {
 	return append(edits, recipe.Edit{Path: []any{"optimizer", "min_rate"}, Value: rounded(least * rate / r.Optimizer.Rate)}), nil
 }
 
+// keptRate returns the edits that give a recipe the rates that it has.
+func keptRate(r *recipe.Recipe) ([]recipe.Edit, error) {
+	edits := []recipe.Edit{{Path: []any{"optimizer", "rate"}, Value: r.Optimizer.Rate}}
+	other, err := rateEdits(r, r.Optimizer.Rate/2)
+	if err == nil && len(other) > 1 { // its smallest rate is its own, too
+		edits = append(edits, recipe.Edit{Path: other[1].Path, Value: *r.Optimizer.MinRate})
+	}
+	return edits, err
+}
+
 // scaledBudget returns the edit that scales a recipe's budget.
 func scaledBudget(r *recipe.Recipe, share float64) []recipe.Edit {
 	if share == 1 {

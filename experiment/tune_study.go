@@ -32,9 +32,12 @@ func TuneStudy(ctx context.Context, s *Study, arms, budgets []string, t Tuning) 
 	if _, err := s.Cells(); err != nil { // all its recipes are sound
 		return Tuned{}, err
 	}
-	tasks, err := s.rateTasks(arms, budgets, t.Seed)
+	tasks, without, err := s.rateTasks(arms, budgets, t.Seed)
 	if err != nil {
 		return Tuned{}, err
+	}
+	for _, why := range without {
+		w.say("left out: %s", why)
 	}
 	for _, task := range tasks {
 		if err := w.addWhole(ctx, task.recipe, 1, w.Probes*w.Seeds); err != nil {
@@ -49,7 +52,13 @@ func TuneStudy(ctx context.Context, s *Study, arms, budgets []string, t Tuning) 
 		if err != nil {
 			return w.result, fmt.Errorf("arm %s at %s: %w", task.arm, task.budget, err)
 		}
-		for _, e := range found.edits {
+		edits := found.edits
+		if len(edits) == 0 && s.arm(task.arm).Like != "" { // or it would take over what the other arm gets
+			if edits, err = keptRate(task.recipe); err != nil {
+				return w.result, err
+			}
+		}
+		for _, e := range edits {
 			e.Path = append(s.patchPath(task.arm, task.budget), e.Path...)
 			if text, err = recipe.Apply(s.Path(), text, e); err != nil {
 				return w.result, err
@@ -89,31 +98,42 @@ type studyTask struct {
 	recipe *recipe.Recipe
 }
 
-// rateTasks returns the searches that arms and budgets ask for.
-func (s *Study) rateTasks(arms, budgets []string, seed uint64) ([]studyTask, error) {
+// rateTasks returns the searches that arms and budgets ask for, and why some of them
+// are left out: no run of the study would have what they find.
+func (s *Study) rateTasks(arms, budgets []string, seed uint64) (tasks []studyTask, without []string, err error) {
 	for _, name := range arms {
 		if err := s.knownArm("arms", name); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	b, err := s.builder()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var tasks []studyTask
 	for _, arm := range s.inOrder() {
 		if len(arms) > 0 && !slices.Contains(arms, arm.Name) {
 			continue
 		}
 		for _, budget := range budgets {
+			want, err := share(budget)
+			if err != nil {
+				return nil, nil, err
+			}
+			if !slices.ContainsFunc(arm.Budgets, func(b string) bool { v, err := share(b); return err == nil && v == want }) {
+				without = append(without, fmt.Sprintf("%s has no run at %s, only at %s", arm.Name, budget, strings.Join(arm.Budgets, ", ")))
+				continue
+			}
 			c, err := b.cell(arm, budget, seed)
 			if err != nil {
-				return nil, fmt.Errorf("arm %s at %s: %w", arm.Name, budget, err)
+				return nil, nil, fmt.Errorf("arm %s at %s: %w", arm.Name, budget, err)
 			}
 			tasks = append(tasks, studyTask{rateTask{arm.Name, budget, 1, true}, c.Recipe})
 		}
 	}
-	return tasks, nil
+	if len(tasks) == 0 {
+		return nil, nil, fault.Invalidf("%s: no rate that is found would be used: %s; give --budget one of those", s.Path(), strings.Join(without, "; "))
+	}
+	return tasks, without, nil
 }
 
 // patchPath returns where the patch of an arm at a budget stands, or should.
