@@ -39,7 +39,7 @@ type Probe struct {
 	Verdict string  `json:"verdict"`
 	Why     string  `json:"why,omitempty"`   // of a refusal
 	Same    bool    `json:"same,omitempty"`  // it does, up to its end, what the run of another candidate did, and is that one
-	Worst   float64 `json:"worst,omitempty"` // largest perplexity, in multiples of the best before it; 0: not evaluated
+	Worst   float64 `json:"worst,omitempty"` // largest perplexity, in multiples of the best before it, 1e9 at most; 0: not evaluated
 	HeldOut float64 `json:"held_out"`        // its last held-out loss, nats; 0: none that is a number
 
 	Steps       int64   `json:"steps"`
@@ -109,11 +109,15 @@ func (p *Probe) of(r ran) {
 func (p *Probe) judge(log *runlog.Log, factor float64) {
 	best := math.Inf(1)
 	for _, s := range log.Steps {
-		if s.HeldOut == nil {
+		switch {
+		case s.HeldOut == nil:
 			continue
+		case !finite(*s.HeldOut):
+			p.Verdict = ProbeDiverged
+			return
 		}
 		best = min(best, *s.HeldOut)
-		p.Worst = max(p.Worst, math.Exp(*s.HeldOut-best))
+		p.Worst = max(p.Worst, min(math.Exp(*s.HeldOut-best), 1e9)) // JSON has no infinity
 	}
 	p.Verdict = ProbeSteady
 	if p.Worst > factor {

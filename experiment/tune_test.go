@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -394,8 +395,59 @@ arms:
 	if _, err := TuneStudy(t.Context(), s, []string{"plan"}, nil, tune); err == nil || !strings.Contains(err.Error(), "did you mean plain") {
 		t.Errorf("an arm that is none: %v", err)
 	}
+	if _, err := TuneStudy(t.Context(), s, nil, nil, tune); err == nil || !strings.Contains(err.Error(), "plain has no run at 25%, only at 50%, 100%") {
+		t.Errorf("a budget without runs: %v", err)
+	}
 	if _, err := TuneStudy(t.Context(), s, nil, nil, tuning(dir, f, TuneStart)); err == nil || !strings.Contains(err.Error(), "only the rate") {
 		t.Errorf("starts of a study: %v", err)
+	}
+}
+
+// An arm that is like another keeps the rate that was found for it, also where that is
+// the one it had, and the other arm gets another.
+func TestTuneStudyLike(t *testing.T) {
+	dir, _ := tuneDir(t)
+	write(t, filepath.Join(dir, "study.yaml"), `recipe: base.yaml
+seeds: [5]
+baseline: plain
+arms:
+  - name: plain
+    with: {curriculum: null, routing: null, optimizer: {rate: 2e-3, min_rate: 1e-4}}
+  - name: paced
+    like: plain
+    with: {batch: {size: 3}}
+`)
+	s, err := Load(filepath.Join(dir, "study.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	best := 4e-3 // of plain, whose probes come first
+	f := &fake{}
+	f.loss = func(rate float64, _ uint64) float64 {
+		if f.calls > 7 {
+			best = 2e-3
+		}
+		return 2 + math.Abs(math.Log2(rate/best))
+	}
+	tune := tuning(dir, f, TuneRate)
+	tune.Seed = 6
+	got, err := TuneStudy(t.Context(), s, nil, []string{"100%"}, tune)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(tune.Out, TunedFile), string(got.Text))
+	tuned, err := Load(filepath.Join(tune.Out, TunedFile))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, got.Text)
+	}
+	cells, err := tuned.Cells()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, got.Text)
+	}
+	for i, want := range []struct{ rate, least float64 }{{4e-3, 2e-4}, {2e-3, 1e-4}} {
+		if o := cells[i].Recipe.Optimizer; o.Rate != want.rate || *o.MinRate != want.least {
+			t.Errorf("%s has the rates %v and %v, want %v\n%s", cells[i].Name, o.Rate, *o.MinRate, want, got.Text)
+		}
 	}
 }
 
@@ -415,10 +467,14 @@ func TestJudge(t *testing.T) {
 	}{
 		{held(5, 4, 3), ProbeSteady}, {held(3, 3+up-1e-9, 3+up-1e-9), ProbeSteady}, {held(5, 3, 3+up+1e-9, 2), ProbeFluctuates},
 		{held(5, 4.9, 5.1, 5.15), ProbeSteady}, {held(3, 3.2, 3.4), ProbeFluctuates}, {held(), ProbeSteady},
+		{held(3, 900, 3), ProbeFluctuates}, {held(math.Inf(1), 3), ProbeDiverged}, {held(3, math.NaN(), 3), ProbeDiverged},
 	} {
 		p := Probe{}
 		if p.judge(c.log, 1.3); p.Verdict != c.want {
 			t.Errorf("%v: %+v, want %s", c.log.Steps, p, c.want)
+		}
+		if _, err := json.Marshal(p); err != nil {
+			t.Error(err)
 		}
 	}
 }
