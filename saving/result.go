@@ -1,6 +1,7 @@
 package saving
 
 import (
+	"fmt"
 	"math"
 	"slices"
 )
@@ -120,12 +121,20 @@ func verdict(p *Primary, r Result) *Verdict {
 	}
 	v := &Verdict{Primary: *p, Results: []ClockVerdict{}}
 	at := r.at(p.Arm, p.Budget)
+	missing := r.Expected - len(r.Runs)
+	for _, run := range r.Runs {
+		if run.Status == Unfinished {
+			missing++
+		}
+	}
 	switch {
 	case at == nil || at.Loss == nil:
 		v.Why = "no run of " + p.Arm + " at " + share(p.Budget) + " is finished"
 		return v
 	case at.Loss.N < at.Runs:
 		v.Why = "not every run of " + p.Arm + " at " + share(p.Budget) + " came to a final loss"
+	case missing > 0: // who looks before the end, and may stop there, finds more than there is
+		v.Why = fmt.Sprintf("%d of %d runs of the study are still to be made", missing, r.Expected)
 	}
 	v.Reached, v.Sure = v.Why == "", v.Why == ""
 	for _, clock := range p.Clocks {

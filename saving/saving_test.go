@@ -222,6 +222,8 @@ func TestVerdict(t *testing.T) {
 		{1, 1.6, []string{"tokens"}, nil, false, false, "The aim that was fixed before the runs, 1.60x in tokens, is not reached in tokens."},
 		{2, 1.4, []string{"tokens"}, nil, false, false, "1.40x in tokens, is not reached: no run of arm at 200 % is finished."},
 		{1, 1.4, []string{"tokens", "steps"}, func(s *Study) { last(s.Runs, "arm", 1, 12).HeldOut = new(math.NaN()) }, false, false, "is not reached: not every run of arm at 100 % came to a final loss."},
+		{1, 1.4, []string{"tokens"}, func(s *Study) { s.Expected = len(s.Runs) + 2 }, false, false, "is not reached: 2 of 20 runs of the study are still to be made."},
+		{1, 1.4, []string{"tokens"}, func(s *Study) { cut(s.Runs, "baseline", 0.25, 11) }, false, false, "is not reached: 1 of 18 runs of the study are still to be made."},
 		{1, 1.4, []string{"seconds"}, func(s *Study) {
 			for _, r := range s.Runs {
 				for i := range r.Log.Steps {

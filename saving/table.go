@@ -132,7 +132,7 @@ func (r Result) verdictRows(times bool) [][]string {
 	}
 	for _, k := range r.Primary.Results {
 		if timed(k.Clock) == times {
-			cells := []string{noun(k.Clock), r.Primary.Arm, share(r.Primary.Budget), factor(r.Primary.Aim), "not to be told", "", k.verdict()}
+			cells := []string{noun(k.Clock), r.Primary.Arm, share(r.Primary.Budget), factor(r.Primary.Aim), "not to be told", "", r.Primary.on(k)}
 			if k.Saving != nil {
 				cells[4], cells[5] = k.Saving.told(), k.Saving.Interval.within()
 			}
@@ -142,13 +142,17 @@ func (r Result) verdictRows(times bool) [][]string {
 	return rows
 }
 
-// verdict says whether the aim was reached on the clock.
-func (k ClockVerdict) verdict() string {
+// on says whether the aim was reached on a clock.
+func (v Verdict) on(k ClockVerdict) string {
 	switch {
+	case k.Reached && v.Why != "":
+		return "not to be judged"
 	case k.Sure:
 		return "reached"
 	case k.Reached:
 		return "reached, less not ruled out"
+	case k.Saving != nil && k.Saving.Bound == AtLeast:
+		return "not reached, more not tested"
 	}
 	return "not reached"
 }
