@@ -181,7 +181,7 @@ func (o *Outcome) estimate() {
 	type sum struct{ seconds, flops float64 }
 	arms, all := map[string]sum{}, sum{}
 	for _, s := range o.Cells {
-		if s.State != Done {
+		if s.State != Done || len(s.Log.Steps) == 0 { // a log may say that it has none
 			continue
 		}
 		last := s.Log.Steps[len(s.Log.Steps)-1]
