@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -123,6 +124,13 @@ func (c *comparing) run(ctx context.Context) error {
 	if c.dry {
 		return c.survey(ctx, s)
 	}
+	for _, path := range c.results() {
+		if a, err := os.Stat(path); err == nil {
+			if b, err := os.Stat(c.study); err == nil && os.SameFile(a, b) {
+				return fault.Invalidf("%s is where the result of the study is to lie; give the study another name, or another --out", path)
+			}
+		}
+	}
 	progress := newStudyMeter(c.stderr)
 	config := experiment.Config{
 		Study: s, Out: c.out, Only: c.only, Jobs: c.jobs, KeepWeights: c.keep,
@@ -136,7 +144,7 @@ func (c *comparing) run(ctx context.Context) error {
 	progress.close()
 	if errors.Is(err, context.Canceled) {
 		return interrupted(fmt.Sprintf("interrupted; %d of %d runs are done, and those under way are saved; go on with: gradus %s",
-			o.Over(), len(o.Cells), c.commandLine()))
+			o.Over(), len(o.Cells), c.sameAgain()))
 	}
 	if err != nil {
 		return err
@@ -165,9 +173,14 @@ func failures(o experiment.Outcome) error {
 	return fmt.Errorf("%d of %d runs failed; those that diverged stay so, and the same command tries the others again:%s", len(failed), len(o.Cells), text.String())
 }
 
+// results are the files that write writes: page, JSON and table.
+func (c *comparing) results() []string {
+	return []string{filepath.Join(c.out, "study.html"), filepath.Join(c.out, "study.json"), filepath.Join(c.out, "study.md")}
+}
+
 // write writes what came of the study, and prints it.
 func (c *comparing) write(ctx context.Context, s *experiment.Study, o experiment.Outcome) error {
-	if o.Over() == 0 {
+	if o.Over() == 0 && !c.asJSON {
 		_, err := fmt.Fprintf(c.stdout, "no run is done yet\n")
 		return err
 	}
@@ -175,9 +188,10 @@ func (c *comparing) write(ctx context.Context, s *experiment.Study, o experiment
 	if err != nil {
 		return err
 	}
-	page := filepath.Join(c.out, "study.html")
+	files := c.results()
+	page := files[0]
 	if err := saving.Write(ctx, saving.Output{
-		Page: page, SVGDir: filepath.Join(c.out, "svg"), JSON: filepath.Join(c.out, "study.json"), Table: filepath.Join(c.out, "study.md"),
+		Page: page, SVGDir: filepath.Join(c.out, "svg"), JSON: files[1], Table: files[2],
 		Command: "gradus " + c.commandLine(),
 	}, result); err != nil {
 		return err
@@ -225,7 +239,7 @@ func (c *comparing) computing() []string {
 	return args
 }
 
-// commandLine spells the command that repeats this one, or goes on with it.
+// commandLine spells the command that makes the whole study.
 func (c *comparing) commandLine() string {
 	args := append([]string{"compare", c.study, "--out", c.out}, c.computing()...)
 	if c.jobs > 1 {
@@ -235,6 +249,22 @@ func (c *comparing) commandLine() string {
 		args[i] = shellWord(a)
 	}
 	return strings.Join(args, " ")
+}
+
+// sameAgain spells the command that does what this one was asked to, and no more: with the
+// flags that change no result, too.
+func (c *comparing) sameAgain() string {
+	line := c.commandLine()
+	for _, pattern := range c.only {
+		line += " --only " + shellWord(pattern)
+	}
+	if c.pack {
+		line += " --pack"
+	}
+	if c.asJSON {
+		line += " --json"
+	}
+	return line
 }
 
 // A studyMeter shows a study under way: a line for each run that is over, and on a

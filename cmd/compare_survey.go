@@ -28,7 +28,10 @@ func (c *comparing) survey(ctx context.Context, s *experiment.Study) error {
 	if err != nil {
 		return err
 	}
-	if err := o.Costs(ctx); err != nil {
+	if err := o.Costs(ctx); err != nil { // by all runs that are done
+		return err
+	}
+	if err := o.Only(c.only); err != nil {
 		return err
 	}
 	if c.asJSON {

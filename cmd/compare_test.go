@@ -124,7 +124,7 @@ func TestCompareInterrupted(t *testing.T) {
 	dir := studyWorkshop(t)
 	for _, jobs := range []string{"1", "2"} {
 		out := filepath.Join(dir, "cut"+jobs)
-		cmd := exec.Command("gradus", "compare", "study.yaml", "--out", out, "--jobs", jobs)
+		cmd := exec.Command("gradus", "compare", "study.yaml", "--out", out, "--jobs", jobs, "--only", "p*", "--pack")
 		var stderr bytes.Buffer
 		cmd.Dir, cmd.Stderr = dir, &stderr
 		if err := cmd.Start(); err != nil {
@@ -141,12 +141,47 @@ func TestCompareInterrupted(t *testing.T) {
 		if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
 			t.Fatalf("exit code %d, want %d\n%s", code, exitInterrupted, &stderr)
 		}
-		if want := "go on with: gradus compare study.yaml --out " + out; !strings.Contains(stderr.String(), want) {
-			t.Errorf("it does not say %q:\n%s", want, &stderr)
+		for _, want := range []string{"go on with: gradus compare study.yaml --out " + out, " --only 'p*' --pack"} {
+			if !strings.Contains(stderr.String(), want) {
+				t.Errorf("it does not say %q:\n%s", want, &stderr)
+			}
 		}
 		if names, _ := filepath.Glob(filepath.Join(out, "runs", "*", "checkpoints", "step-*")); len(names) == 0 {
 			t.Error("no run was saved")
 		}
+	}
+}
+
+// What is asked for in part is surveyed in part, whatever the logs hold.
+func TestCompareSurvey(t *testing.T) {
+	dir := studyWorkshop(t)
+	var survey struct {
+		Runs []struct{ Name, State, Recipe string }
+	}
+	read := func(args ...string) {
+		t.Helper()
+		survey.Runs = nil
+		if err := json.Unmarshal([]byte(gradus(t, dir, append([]string{"compare", "study.yaml", "--out", "out", "--dry-run", "--json"}, args...)...)), &survey); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read("--only", "paced-*")
+	if len(survey.Runs) != 2 || survey.Runs[0].Name != "paced-50-5" {
+		t.Errorf("--only paced-*: %+v", survey.Runs)
+	}
+	// A study, in JSON for once, where its result is to lie.
+	writeFile(t, filepath.Join(dir, "out", "study.json"), `{"recipe": "plain.yaml", "seeds": [5], "baseline": "plain", "arms": [{"name": "plain"}]}`)
+	cmd := exec.Command("gradus", "compare", "out/study.json", "--out", "out")
+	cmd.Dir = dir
+	if told, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != exitUsage || !strings.Contains(string(told), "is where the result of the study is to lie") {
+		t.Errorf("exit code %d\n%s", cmd.ProcessState.ExitCode(), told)
+	}
+	// A log of a run without steps.
+	writeFile(t, filepath.Join(dir, "out", "runs", "paced-50-5", "run.jsonl"),
+		fmt.Sprintf(`{"run":{"version":1,"name":"x","recipe":%q,"corpus":"sha256:0","seed":5,"model":"none","parameters":1,"rate":1,"steps":0,"clock":"layer-tokens","budget":750,"backend":"go:ops_sequential"}}`+"\n", survey.Runs[0].Recipe))
+	read()
+	if len(survey.Runs) != 4 {
+		t.Errorf("%+v", survey.Runs)
 	}
 }
 

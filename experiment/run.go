@@ -139,6 +139,20 @@ func Run(ctx context.Context, c Config) (Outcome, error) {
 	return o, c.runAll(ctx, o.Cells, todo)
 }
 
+// Only leaves the cells whose names match one of some patterns, as those of Config.Only;
+// none: all.
+func (o *Outcome) Only(patterns []string) error {
+	var cells []Cell
+	for _, s := range o.Cells {
+		cells = append(cells, s.Cell)
+	}
+	wanted, err := Config{Only: patterns}.wanted(cells)
+	if err == nil {
+		o.Cells = slices.DeleteFunc(o.Cells, func(s Status) bool { return !wanted[s.Name] })
+	}
+	return err
+}
+
 // wanted returns which cells Only names.
 func (c Config) wanted(cells []Cell) (map[string]bool, error) {
 	wanted := map[string]bool{}
