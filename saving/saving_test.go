@@ -233,10 +233,7 @@ func TestVerdict(t *testing.T) {
 		}, false, false, "no saving in training time can be told from these runs."},
 	} {
 		s := s
-		s.Runs = nil
-		for _, r := range twoArms().Runs {
-			s.Runs = append(s.Runs, r)
-		}
+		s.Runs = twoArms().Runs
 		s.Primary = &Primary{"arm", c.budget, c.clocks, c.aim}
 		if c.change != nil {
 			c.change(&s)

@@ -166,10 +166,7 @@ func (e Estimate) told() string {
 }
 
 func (r Result) savingRows(clocks []string) [][]string {
-	rows := [][]string{{"arm", "budget"}}
-	for _, k := range clocks {
-		rows[0] = append(rows[0], k)
-	}
+	rows := [][]string{append([]string{"arm", "budget"}, clocks...)}
 	r.each(false, func(a ArmResult, b AtBudget) {
 		row := []string{a.Name, share(b.Budget)}
 		for _, k := range clocks {
