@@ -107,6 +107,9 @@ func (c *tuneCall) run(ctx context.Context, path string, progress io.Writer) (ex
 	if t.Longest, err = recipe.ParseAmount(c.longest); err != nil {
 		return experiment.Tuned{}, fault.Invalidf("--longest: %w", err)
 	}
+	if len(c.budgets) == 0 {
+		return experiment.Tuned{}, fault.Invalidf("--budget names none; give a share, such as 25%%")
+	}
 	if t.Budget, err = recipe.ParseAmount(c.budgets[0]); err != nil {
 		return experiment.Tuned{}, fault.Invalidf("--budget: %w", err)
 	}
