@@ -251,6 +251,9 @@ func (c Config) train(ctx context.Context, s *Status) error {
 		}
 	}
 	ran := Ran{Jobs: max(c.Jobs, 1), Cores: runtime.GOMAXPROCS(0), KeepWeights: c.KeepWeights}
+	if before := now.Ran; before != nil && now.State == Begun {
+		ran.Otherwise = before.Otherwise || before.Jobs != ran.Jobs || before.Cores != ran.Cores
+	}
 	if err := ran.write(s.Dir); err != nil {
 		return err
 	}

@@ -185,6 +185,31 @@ func TestRunFailures(t *testing.T) {
 	}
 }
 
+// A run of which a part was made in another way does not pass for one that was not.
+func TestRunOtherwise(t *testing.T) {
+	f := fake(t)
+	out := filepath.Join(t.TempDir(), "out")
+	const cell = "baseline-50-11"
+	f.fails = map[string]error{cell: errors.New("cut off")}
+	timed := func(jobs int) string {
+		t.Helper()
+		o, err := f.run(t, out, func(c *experiment.Config) { c.Only, c.Jobs = []string{cell}, jobs })
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := f.study.Compare(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Timed
+	}
+	timed(1)
+	f.fails = nil
+	if says := timed(2); !strings.Contains(says, "2 at once") || !strings.Contains(says, "in part otherwise") {
+		t.Errorf("it says %q", says)
+	}
+}
+
 // Runs that do not belong to the study are refused.
 func TestRunMismatch(t *testing.T) {
 	f, out := fake(t), t.TempDir()

@@ -57,6 +57,9 @@ func timed(cells []Status) string {
 			way = fmt.Sprintf("%d at once on %d cores each", c.Ran.Jobs, c.Ran.Cores)
 		}
 		way = strings.Replace(way, " 1 cores", " 1 core", 1)
+		if c.Ran.Otherwise {
+			way += ", in part otherwise"
+		}
 		if !slices.Contains(ways, way) {
 			ways = append(ways, way)
 		}

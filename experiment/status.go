@@ -48,6 +48,7 @@ type Ran struct {
 	Version     int    `json:"version"`
 	Jobs        int    `json:"jobs"`                   // runs at once
 	Cores       int    `json:"cores"`                  // that this one had
+	Otherwise   bool   `json:"otherwise,omitempty"`    // a part of it was made with other numbers of these
 	KeepWeights bool   `json:"keep_weights,omitempty"` // its checkpoints stay
 	Diverged    string `json:"diverged,omitempty"`     // how its loss came to be no number
 }
